@@ -245,11 +245,12 @@ const sayingTakes = 2 * time.Second
 
 // expired ends the process: a rank waits for others that do not come, and nothing can be done about it from inside.
 func (a *app) expired(err error) {
+	code, _ := outcome(err)
 	said := make(chan struct{})
 	go func() {
 		defer close(said)
 		if !a.rank.silent() && a.json {
-			a.printJSON(failure{err.Error(), exitFailed})
+			a.printJSON(failure{err.Error(), code})
 			a.stdout.close()
 		}
 		a.tell.failure(err.Error())
@@ -259,7 +260,7 @@ func (a *app) expired(err error) {
 	case <-time.After(sayingTakes):
 	}
 	mpi.EndLauncher()
-	os.Exit(exitFailed)
+	os.Exit(code)
 }
 
 // How long a rank waits for the first one to say the same, and for the others once it is interrupted.

@@ -153,6 +153,9 @@ func (e *TimeoutError) Error() string {
 		e.Rank, e.Size, e.Operation, e.Since.Format(time.TimeOnly), e.Timeout)
 }
 
+// WrongUse says whether ranks did not find each other, for [collective.IsWrongUse].
+func (e *TimeoutError) WrongUse() bool { return e.Operation == initOperation }
+
 // SetTimeout says how long each operation from now on may take; 0: for ever.
 func (g *Group) SetTimeout(d time.Duration) { g.timeout.Store(int64(d)) }
 
