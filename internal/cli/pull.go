@@ -31,7 +31,7 @@ its name stands for it wherever a model is named, without a connection.
   ms:ORG/MODEL[@REV]     ModelScope
   unimo:NAME             the authors' archives: base_en, mnli_base_en, large_en,
                          mnli_large_en, and dict, the vocabulary
-  oci:HOST/REPO[:TAG]    a registry of containers, as CNCF's ModelPack has models;
+  oci:HOST/REPO[:TAG]    a registry of containers (CNCF's ModelPack);
                          @sha256:HEX behind it wants that manifest
   https://HOST/FILE      one file; #sha256=HEX behind it wants that sum
 

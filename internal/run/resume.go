@@ -171,7 +171,7 @@ func (o *Options) restore(s Settings) error {
 					name += "="
 				}
 			}
-			if path != "" && !filepath.IsAbs(path) {
+			if path != "" && !filepath.IsAbs(path) && !hub.IsName(path) {
 				*text = name + filepath.Join(o.inherited.Folder, path)
 			}
 		}
