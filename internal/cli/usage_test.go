@@ -56,7 +56,6 @@ func TestExitCodes(t *testing.T) {
 
 		{[]string{"finetun"}, exitUsage, `unknown command "finetun"; did you mean finetune? (see 'unimo --help')`},
 		{[]string{"finetun", "--data", data}, exitUsage, "did you mean finetune?"},
-		{[]string{"export"}, exitUsage, "did you mean convert?"},
 		{[]string{"serve"}, exitUsage, "serve needs --model (see 'unimo serve --help')"},
 		{[]string{"help", "nosuch"}, exitUsage, `unknown command "nosuch"`},
 		{[]string{"help", "data", "prepar"}, exitUsage, "did you mean prepare?"},
@@ -216,6 +215,9 @@ func TestEveryCommandCountsItsArguments(t *testing.T) {
 			return // it needs none, and takes minutes
 		}
 		for _, args := range [][]string{path, append(path, "a", "b", "c", "d", "e")} {
+			if c.Name() == "health" && len(args) == len(path) {
+				continue // it needs none, and asks a server that may run on this machine
+			}
 			if r := call(t, "", args...); strings.Contains(r.stderr, "arg(s)") || r.code == exitFailed && !strings.Contains(r.stderr, "is no file") && !strings.Contains(r.stderr, "a: does not exist") {
 				t.Errorf("%v: exit code %d, %s", args, r.code, r.stderr)
 			}
