@@ -229,6 +229,9 @@ HELM = runs/tools/helm
 
 chart: $(if $(filter runs/%,$(HELM)),runs/tools/ready)
 	$(HELM) package packaging/helm/unimo --version $(CHART_VERSION) --app-version $(CHART_VERSION) --destination dist
+	@# Helm stamps the time of day; what is packed again has the commit's.
+	work=$$(mktemp -d) && tar -xzf dist/unimo-$(CHART_VERSION).tgz -C $$work && \
+		tar --sort=name --mtime=@$$(git log -1 --format=%ct) --owner=0 --group=0 --numeric-owner --mode=u=rwX,go=rX -cf - -C $$work unimo | gzip -9n > dist/unimo-$(CHART_VERSION).tgz && rm -r $$work
 
 # The schemas of Kubernetes come with a validator in Python.
 runs/kubernetes/ready: packaging/testdata/requirements.txt
