@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
 	"slices"
@@ -367,4 +369,14 @@ func FuzzContentRange(f *testing.F) {
 			t.Errorf("%q is read as %d-%d/%d", header, from, to, size)
 		}
 	})
+}
+
+// A host that is not known is an error that says what to look at.
+func TestUnknownHost(t *testing.T) {
+	err := plain("a file", &url.Error{Op: "Get", URL: "https://nowhere.invalid/file", Err: &net.DNSError{Err: "no such host", Name: "nowhere.invalid", IsNotFound: true}})
+	for _, want := range []string{"a file from nowhere.invalid", "check the connection", "HF_ENDPOINT"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%q lacks %q", err, want)
+		}
+	}
 }

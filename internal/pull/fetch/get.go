@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"net"
 	"net/http"
 	"net/url"
 	"os"
@@ -362,6 +363,10 @@ func plain(what string, err error) error {
 		var server *ServerError
 		if errors.As(u.Err, &server) {
 			return fmt.Errorf("%s: %w", what, server)
+		}
+		var unknown *net.DNSError
+		if errors.As(u.Err, &unknown) {
+			return fmt.Errorf("%s from %s: %w; check the connection, and the name of the host (HF_ENDPOINT names another hub)", what, host(u.URL), u.Err)
 		}
 		return fmt.Errorf("%s from %s: %w", what, host(u.URL), u.Err)
 	}
