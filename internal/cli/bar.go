@@ -20,7 +20,7 @@ type bar struct {
 	speed bool
 	now   func() time.Time
 
-	done         int
+	done, from   int // from: what was done before it began
 	began, drawn time.Time
 }
 
@@ -51,7 +51,7 @@ func (b *bar) draw() {
 	b.drawn = b.now()
 	passed := b.drawn.Sub(b.began)
 	speed := ""
-	if perSecond := float64(b.done) / passed.Seconds(); b.speed && passed > 0 && b.done > 0 {
+	if perSecond := float64(b.done-b.from) / passed.Seconds(); b.speed && passed > 0 && b.done > b.from {
 		if speed = fmt.Sprintf(", %.0f/s", perSecond); perSecond < 1 {
 			speed = fmt.Sprintf(", %.0f/min", 60*perSecond)
 		}
@@ -64,8 +64,8 @@ func (b *bar) draw() {
 			inside += ">" + strings.Repeat(" ", b.width-filled-1)
 		}
 		var left time.Duration
-		if b.done > 0 {
-			left = time.Duration(float64(passed) * float64(max(0, b.total-b.done)) / float64(b.done))
+		if b.done > b.from {
+			left = time.Duration(float64(passed) * float64(max(0, b.total-b.done)) / float64(b.done-b.from))
 		}
 		line = fmt.Sprintf("%s %3d%% [%s] (%d/%d%s) [%v:%v]", b.title, min(b.done, b.total)*100/b.total, inside, b.done, b.total, speed,
 			passed.Truncate(time.Second), left.Truncate(time.Second))

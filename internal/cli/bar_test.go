@@ -32,6 +32,8 @@ func TestBar(t *testing.T) {
 		{90 * time.Second, func() { b = newBar(&out, "lines", -1, 8, true, now) }, "\rlines (0) [0s]|"},
 		{95 * time.Second, func() { b.set(7) }, "\rlines (7, 1/s) [5s]|"},
 		{105 * time.Second, func() { b.set(8) }, "\rlines (8, 32/min) [15s]|"},
+		{200 * time.Second, func() { b = newBar(&out, "fetching", 200, 8, true, now); b.from = 100 }, "\rfetching   0% [>       ] (0/200) [0s:0s]|"},
+		{210 * time.Second, func() { b.set(150) }, "\rfetching  75% [======> ] (150/200, 5/s) [10s:10s]|"},
 	} {
 		if got := drawn(c.when, c.change); got != c.want {
 			t.Errorf("after %v: %q, want %q", c.when, got, c.want)

@@ -63,6 +63,7 @@ func (p *progress) draw(total int) {
 	}
 	p.app.stderr.status("")
 	p.bar = newBar(p.app.stderr.bar(), p.stage, total, p.barWidth(), p.stage != stageTraining, p.now) // the speed of training is in tokens
+	p.bar.from = p.first
 }
 
 // Columns that the description with all its fields, the counts and a bar need, and

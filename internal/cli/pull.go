@@ -216,6 +216,7 @@ func (p *pullProgress) Progress(done, total int64) {
 			p.unit, name = 1e3, "kB"
 		}
 		p.begin(p.doing + ", in " + name)
+		p.first = int(done / p.unit) // a pull before this one had fetched it
 	}
 	if total < 0 {
 		p.counted(int(done / p.unit))
