@@ -33,6 +33,7 @@ var workloads = []workload{
 	{"eight", "sentences", 32, 8, 2, 1, "", "", 1.85, 1.05},
 	{"passages", "passages", 8, 2, 2, 1, "", "", 1.9, 1.05},
 	{"fast", "sentences", 32, 2, 5, 1, "10gbit", "", 1.6, 1.05},
+	{"fast-eight", "sentences", 32, 8, 2, 1, "10gbit", "", 1.6, 1.05},
 	{"slow", "sentences", 32, 8, 2, 1, "1gbit", "", 1.5, 1.05},
 	{"sharded", "sentences", 32, 2, 5, 1, "", "shard_optimizer=true", 0, 0.8},
 }
