@@ -21,6 +21,7 @@
 #               where UNIMO_WEAVIATE names its program (docs/dependencies.md); else "not run"
 # make build    the static binary ./unimo
 # make unimo-mpi  the binary ./unimo-mpi, which loads an MPI library
+# make unimo-xla  the binary ./unimo-xla, which loads plugins of accelerators
 # make notices  THIRD_PARTY_NOTICES, and what the binary holds of it, after go.mod has changed
 # make proto    the Go code of internal/serve/oip/inferencepb/inference.proto, after it has changed
 # make fuzz     every fuzz target for FUZZTIME each
@@ -46,7 +47,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: kills arm64 unimo-mpi ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
+.PHONY: kills arm64 unimo-mpi unimo-xla ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
 check: format tidy vet test variants arm64 cross
 
@@ -55,6 +56,10 @@ build:
 
 unimo-mpi:
 	go build -trimpath -tags mpi -o unimo-mpi ./cmd/unimo
+
+# -ldflags: it goes along with every unimo.
+unimo-xla:
+	cd cmd/unimo-xla && go build -trimpath -ldflags='-s -w' -o ../../unimo-xla .
 
 format:
 	@files=$$(gofmt -l .); if [ -n "$$files" ]; then echo "run gofmt -w on: $$files"; exit 1; fi
@@ -68,6 +73,7 @@ vet:
 	cd internal/serve/oip/protogen && go vet ./...
 	cd bench/serve && go vet ./...
 	cd packaging && go vet ./...
+	cd cmd/unimo-xla && go vet ./...
 	go tool staticcheck ./...
 	go vet -tags mpi $(MPI)
 	go tool staticcheck -tags mpi $(MPI)

@@ -1,0 +1,226 @@
+package capi
+
+import (
+	"fmt"
+	"runtime"
+	"unsafe"
+
+	"github.com/ebitengine/purego"
+
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt/helper"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt/wire"
+)
+
+func keepAlive(x any) { runtime.KeepAlive(x) }
+
+// kinds are PJRT_Buffer_Type's numbers.
+var kinds = [...]int32{wire.F32: 11, wire.F64: 12, wire.BF16: 13, wire.F16: 10, wire.I32: 4, wire.U32: 8, wire.I64: 5, wire.U64: 9, wire.I8: 2, wire.Pred: 1}
+
+type buffer struct {
+	p      *Plugin
+	handle uintptr
+	rank   int // -1: not known yet
+}
+
+// nothing is where data without a byte are.
+var nothing [64]byte
+
+// start is the address of data.
+func start(data []byte) unsafe.Pointer {
+	if len(data) == 0 {
+		return unsafe.Pointer(&nothing)
+	}
+	return unsafe.Pointer(unsafe.SliceData(data))
+}
+
+// Upload copies data to a device.
+func (p *Plugin) Upload(device int, t wire.Type, dims []int64, data []byte) (helper.Buffer, error) {
+	if device < 0 || device >= len(p.devices) {
+		return nil, fmt.Errorf("upload to device %d, and there are %d", device, len(p.devices))
+	}
+	a := &fromHostArgs{head: sized[fromHostArgs](), client: p.client, data: start(data), kind: kinds[t],
+		dims: unsafe.SliceData(dims), nDims: uintptr(len(dims)), device: p.devices[device]}
+	if err := p.call(clientBufferFromHostBuffer, unsafe.Pointer(a)); err != nil {
+		return nil, err
+	}
+	b := &buffer{p, a.buffer, len(dims)}
+	if err := p.await(a.done); err != nil {
+		b.Free()
+		return nil, err
+	}
+	return b, nil
+}
+
+// rowMajor are orders of dimensions, by their number.
+var rowMajor = func() (list [8][]int64) {
+	for rank := range list {
+		for i := range rank {
+			list[rank] = append(list[rank], int64(rank-1-i))
+		}
+	}
+	return list
+}()
+
+func (b *buffer) Download(data []byte) error {
+	a := &toHostArgs{head: sized[toHostArgs](), buffer: b.handle, data: start(data), n: uintptr(len(data))}
+	if b.rank < 0 {
+		d := &dimensionsArgs{head: sized[dimensionsArgs](), buffer: b.handle}
+		if err := b.p.call(bufferDimensions, unsafe.Pointer(d)); err != nil {
+			return err
+		}
+		b.rank = int(d.n)
+	}
+	if b.rank > 0 && b.rank < len(rowMajor) {
+		order := rowMajor[b.rank]
+		a.layout = &layout{head: sized[layout](), tiled: tiledLayout{head: sized[tiledLayout](), minorToMajor: &order[0], n: uintptr(len(order))}}
+	}
+	if err := b.p.call(bufferToHostBuffer, unsafe.Pointer(a)); err != nil {
+		return err
+	}
+	return b.p.await(a.event)
+}
+
+func (b *buffer) Free() error {
+	handle := b.handle
+	b.handle = 0
+	return b.p.on(bufferDestroy, handle)
+}
+
+type executable struct {
+	p       *Plugin
+	loaded  uintptr
+	handle  uintptr
+	results int
+}
+
+var mlir = textOf("mlir")
+
+// Compile compiles a program in StableHLO's text.
+func (p *Plugin) Compile(code []byte, o wire.CompileOptions) (helper.Executable, error) {
+	a := &compileArgs{head: sized[compileArgs](), client: p.client, options: textOf(compileOptions(o)),
+		program: &program{head: sized[program](), code: textOf(code), format: mlir}}
+	if err := p.call(clientCompile, unsafe.Pointer(a)); err != nil {
+		return nil, err
+	}
+	return p.loaded(a.out)
+}
+
+// Deserialize loads what Serialize returned.
+func (p *Plugin) Deserialize(data []byte, _ wire.CompileOptions) (helper.Executable, error) {
+	a := &deserializeArgs{head: sized[deserializeArgs](), client: p.client, data: textOf(data)}
+	if err := p.call(executableDeserializeAndLoad, unsafe.Pointer(a)); err != nil {
+		return nil, err
+	}
+	return p.loaded(a.out)
+}
+
+func (p *Plugin) loaded(handle uintptr) (helper.Executable, error) {
+	e := &executable{p: p, loaded: handle}
+	a := &handleToHandle{head: sized[handleToHandle](), in: handle}
+	err := p.call(loadedExecutableGetExecutable, unsafe.Pointer(a))
+	if err == nil {
+		e.handle = a.out
+		n := &handleToSize{head: sized[handleToSize](), handle: e.handle}
+		err = p.call(executableNumOutputs, unsafe.Pointer(n))
+		e.results = int(n.out)
+	}
+	if err != nil {
+		e.Free()
+		return nil, err
+	}
+	return e, nil
+}
+
+func (e *executable) Results() int { return e.results }
+
+func (e *executable) Execute(args, results [][]helper.Buffer) error {
+	nArgs := len(args[0])
+	in, out := make([]uintptr, len(args)*nArgs+1), make([]uintptr, len(args)*e.results+1)
+	ins, outs := make([]unsafe.Pointer, len(args)), make([]unsafe.Pointer, len(args))
+	for r, list := range args {
+		if len(list) != nArgs {
+			return fmt.Errorf("%d arguments on device %d, and %d on the first", len(list), r, nArgs)
+		}
+		for i, b := range list {
+			in[r*nArgs+i] = b.(*buffer).handle
+		}
+		ins[r], outs[r] = unsafe.Pointer(&in[r*nArgs]), unsafe.Pointer(&out[r*e.results])
+	}
+	a := &executeArgs{head: sized[executeArgs](), executable: e.loaded, options: &executeOptions{head: sized[executeOptions]()},
+		arguments: &ins[0], nDevices: uintptr(len(args)), nArguments: uintptr(nArgs), results: &outs[0]}
+	if err := e.p.call(loadedExecutableExecute, unsafe.Pointer(a)); err != nil {
+		return err
+	}
+	for r := range results {
+		for i := range results[r] {
+			results[r][i] = &buffer{p: e.p, handle: out[r*e.results+i], rank: -1}
+		}
+	}
+	return nil
+}
+
+func (e *executable) Serialize() ([]byte, error) {
+	a := &serializeArgs{head: sized[serializeArgs](), executable: e.handle}
+	if err := e.p.call(executableSerialize, unsafe.Pointer(a)); err != nil {
+		return nil, err
+	}
+	data := []byte(a.out.String())
+	purego.SyscallN(a.deleter, a.handle)
+	return data, nil
+}
+
+func (e *executable) Memory() (wire.Plan, error) {
+	a := &compiledStatsArgs{head: sized[compiledStatsArgs](), executable: e.handle}
+	err := e.p.call(executableGetCompiledMemoryStats, unsafe.Pointer(a))
+	return wire.Plan{Arguments: a.arguments, Results: a.results, Temporary: a.temporary, Alias: a.alias, Code: a.code, Peak: a.peak}, err
+}
+
+func (e *executable) Free() error {
+	err := e.p.on(executableDestroy, e.handle)
+	if other := e.p.on(loadedExecutableDestroy, e.loaded); err == nil {
+		err = other
+	}
+	return err
+}
+
+// CompileFor compiles for devices that need not be there, and returns the size of what comes out.
+func (p *Plugin) CompileFor(topology string, options []wire.Option, code []byte, o wire.CompileOptions) (int, wire.Plan, error) {
+	t := &topologyArgs{head: sized[topologyArgs](), name: textOf(topology)}
+	var keep []any
+	t.options, t.n, keep = named(options)
+	err := p.call(topologyCreate, unsafe.Pointer(t))
+	keepAlive(keep)
+	if err != nil {
+		return 0, wire.Plan{}, err
+	}
+	defer p.on(topologyDestroy, t.out)
+	a := &compileForArgs{head: sized[compileForArgs](), topology: t.out, options: textOf(compileOptions(o)),
+		program: &program{head: sized[program](), code: textOf(code), format: mlir}}
+	if err := p.call(compileForTopology, unsafe.Pointer(a)); err != nil {
+		return 0, wire.Plan{}, err
+	}
+	e := &executable{p: p, handle: a.out}
+	defer e.Free()
+	data, err := e.Serialize()
+	if err != nil {
+		return 0, wire.Plan{}, err
+	}
+	plan, err := e.Memory()
+	return len(data), plan, err
+}
+
+// compileOptions is XLA's CompileOptionsProto.
+func compileOptions(o wire.CompileOptions) []byte {
+	field := func(b []byte, number uint64, x []byte) []byte { // of a length
+		return wire.AppendBytes(wire.AppendUint(b, number<<3|2), x)
+	}
+	number := func(b []byte, number, x uint64) []byte { return wire.AppendUint(wire.AppendUint(b, number<<3), x) }
+	build := number(number(nil, 4, uint64(o.Replicas)), 5, 1) // num_replicas, num_partitions
+	b := field(nil, 3, build)                                 // executable_build_options
+	for _, f := range o.Flags {
+		value, _ := f.Value.(string)
+		entry := field(field(nil, 1, []byte(f.Name)), 2, field(nil, 1, []byte(value)))
+		b = field(b, 7, entry) // env_option_overrides
+	}
+	return b
+}

@@ -1,0 +1,552 @@
+package pjrt
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt/wire"
+)
+
+// Type is the type of a buffer's elements. Its String is StableHLO's name.
+type Type = wire.Type
+
+// The types.
+const (
+	F32  = wire.F32
+	F64  = wire.F64
+	BF16 = wire.BF16
+	F16  = wire.F16
+	I32  = wire.I32
+	U32  = wire.U32
+	I64  = wire.I64
+	U64  = wire.U64
+	I8   = wire.I8
+	Pred = wire.Pred
+)
+
+// Info is what a plugin says of itself and of its devices.
+type Info = wire.Info
+
+// Device is one that programs run on.
+type Device = wire.Device
+
+// Plan is the memory that an executable needs on each device.
+type Plan = wire.Plan
+
+// Error is an error of the plugin's.
+type Error = wire.Error
+
+// Options say what to start.
+type Options struct {
+	Helper string         // the program unimo-xla; "": that of UNIMO_XLA, beside the running program, in PATH
+	Plugin string         // the plugin's file
+	Client map[string]any // options of its client: string, int64, bool, float32, []int64
+	Log    io.Writer      // what the plugin writes to standard error; nil: only the end is kept, for errors
+}
+
+// Buffer names memory of a device. 0 is none.
+type Buffer uint64
+
+// Executable names a compiled program.
+type Executable uint64
+
+// shape is what the plugin does not check.
+type shape struct {
+	t    Type
+	dims []int
+}
+
+func (s shape) String() string {
+	text := ""
+	for _, d := range s.dims {
+		text += fmt.Sprint(d, "x")
+	}
+	return "tensor<" + text + s.t.String() + ">"
+}
+
+func (s shape) equal(o shape) bool { return s.t == o.t && slices.Equal(s.dims, o.dims) }
+
+// bytes is the size of the elements in a row.
+func (s shape) bytes() int {
+	n := s.t.Size()
+	for _, d := range s.dims {
+		n *= d
+	}
+	return n
+}
+
+type buffer struct {
+	shape   *shape
+	device  int
+	donated bool
+}
+
+type executable struct {
+	signature
+	replicas int
+}
+
+// Client is a plugin that a helper program has loaded. Many goroutines may use it; one request is done at a time.
+//
+// Upload, Free, FreeExecutable and Execute do not wait until they are done. What goes wrong with them comes with the next Download.
+type Client struct {
+	info   Info
+	lastID atomic.Uint64
+
+	mu          sync.Mutex // of all below, and held for the time of a request
+	conn        wire.Socket
+	in          *wire.Reader
+	out         []byte // requests that were not sent yet
+	shared      []byte // memory of both programs
+	used        int    // bytes of it that uploads hold which may not have been done yet
+	buffers     map[Buffer]buffer
+	executables map[Executable]executable
+	dead        error
+
+	closing atomic.Bool
+	helper  *process
+}
+
+// maxInMessage is the size from which data go through the shared memory, and maxQueued that of requests which wait for company.
+const (
+	maxInMessage = 4 << 10
+	maxQueued    = 32 << 10
+)
+
+// sharedSize is large enough for most tensors; larger ones go in pieces.
+var sharedSize = 64 << 20
+
+func (c *Client) open(o Options) error {
+	options := make([]wire.Option, 0, len(o.Client))
+	for _, name := range slices.Sorted(maps.Keys(o.Client)) {
+		options = append(options, wire.Option{Name: name, Value: o.Client[name]})
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	b := wire.AppendUint(wire.Begin(c.out, byte(wire.OpOpen)), wire.Version)
+	b, err := wire.AppendOptions(wire.AppendBytes(wire.AppendUint(b, uint64(len(c.shared))), o.Plugin), options)
+	if err != nil {
+		return err
+	}
+	c.out = wire.End(b, 0)
+	f, err := c.ask()
+	if err != nil {
+		return err
+	}
+	if err := json.Unmarshal(f.Bytes(), &c.info); err != nil {
+		return fmt.Errorf("unimo-xla: %w", err)
+	}
+	return f.Err()
+}
+
+// ask sends what waits and reads the answer to its last request. The answer is good until the next one.
+func (c *Client) ask() (*wire.Fields, error) {
+	if err := c.flush(); err != nil {
+		return nil, err
+	}
+	m, err := c.in.Next()
+	if err != nil {
+		return nil, c.fail(err)
+	}
+	c.used = 0 // all uploads before are done
+	f := wire.NewFields(m[1:])
+	switch m[0] {
+	case wire.Done:
+		return f, nil
+	case wire.Failed:
+		e := &Error{Code: int(f.Int()), Message: f.String()}
+		if err := f.Err(); err != nil {
+			return nil, c.fail(err)
+		}
+		return nil, e
+	}
+	return nil, c.fail(fmt.Errorf("unimo-xla answered %d", m[0]))
+}
+
+// flush sends what waits.
+func (c *Client) flush() error {
+	if c.dead != nil {
+		return c.dead
+	}
+	b := c.out
+	c.out = c.out[:0]
+	if len(b) == 0 {
+		return nil
+	}
+	if _, err := c.conn.Write(b); err != nil {
+		return c.fail(err)
+	}
+	if cap(b) > 1<<20 {
+		c.out = nil // a program
+	}
+	return nil
+}
+
+// fail is how the connection ends. All later calls return the same error.
+func (c *Client) fail(err error) error {
+	switch {
+	case c.dead != nil:
+	case c.closing.Load():
+		c.dead = errClosed
+	default:
+		c.dead = c.helper.crashed(err)
+	}
+	return c.dead
+}
+
+// begin starts a request behind those that wait. done ends it.
+func (c *Client) begin(op wire.Op) (b []byte, from int) {
+	return wire.Begin(c.out, byte(op)), len(c.out)
+}
+
+// queue ends a request that is not answered. Small ones wait for the next one that is.
+func (c *Client) queue(b []byte, from int) error {
+	c.out = wire.End(b, from)
+	if len(c.out) >= maxQueued {
+		return c.flush()
+	}
+	return nil
+}
+
+// Info is what the plugin says of itself.
+func (c *Client) Info() Info { return c.info }
+
+// NewBuffer returns a name for a buffer.
+func (c *Client) NewBuffer() Buffer { return Buffer(c.lastID.Add(1)) }
+
+// Upload copies data to a device. data may be changed afterwards.
+func (c *Client) Upload(b Buffer, device int, t Type, dims []int, data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead != nil {
+		return c.dead
+	}
+	s := &shape{t, slices.Clone(dims)}
+	switch {
+	case !t.Valid() || slices.ContainsFunc(dims, func(d int) bool { return d < 0 }) || s.bytes() != len(data):
+		return fmt.Errorf("upload of %d bytes as %v", len(data), s)
+	case device < 0 || device >= len(c.info.Devices):
+		return fmt.Errorf("upload to device %d, and there are %d", device, len(c.info.Devices))
+	}
+	if err := c.name(b); err != nil {
+		return err
+	}
+	place := byte(wire.InShared)
+	switch {
+	case len(data) <= maxInMessage:
+		place = wire.InMessage
+	case len(data) > len(c.shared):
+		place = wire.InStages
+		for rest := data; len(rest) > 0; {
+			// what waits in the shared memory is done first: requests are done one after the other
+			if err := c.sync(); err != nil {
+				return err
+			}
+			n := copy(c.shared, rest)
+			rest = rest[n:]
+			m, from := c.begin(wire.OpStage)
+			c.out = wire.End(wire.AppendUint(m, uint64(n)), from)
+			if _, err := c.ask(); err != nil {
+				return err
+			}
+		}
+	case c.used+len(data) > len(c.shared):
+		if err := c.sync(); err != nil {
+			return err
+		}
+	}
+	m, from := c.begin(wire.OpUpload)
+	m = wire.AppendUint(wire.AppendUint(m, uint64(b)), uint64(device))
+	m = append(wire.AppendDims(append(m, byte(t)), dims), place)
+	switch place {
+	case wire.InMessage:
+		m = wire.AppendBytes(m, data)
+	case wire.InShared:
+		copy(c.shared[c.used:], data)
+		m = wire.AppendUint(wire.AppendUint(m, uint64(c.used)), uint64(len(data)))
+		c.used += (len(data) + 63) &^ 63
+		c.used = min(c.used, len(c.shared))
+	}
+	c.buffers[b] = buffer{shape: s, device: device}
+	return c.queue(m, from)
+}
+
+// sync waits until all requests are done, if some uploads may not be.
+func (c *Client) sync() error {
+	if c.used == 0 {
+		return nil
+	}
+	m, from := c.begin(wire.OpPing)
+	c.out = wire.End(m, from)
+	_, err := c.ask()
+	return err
+}
+
+// name checks that a buffer's name is free.
+func (c *Client) name(b Buffer) error {
+	if b == 0 || uint64(b) > c.lastID.Load() {
+		return fmt.Errorf("buffer %d has no name of NewBuffer's", b)
+	}
+	if _, ok := c.buffers[b]; ok {
+		return fmt.Errorf("buffer %d is in use; free it first", b)
+	}
+	return nil
+}
+
+// Download waits for a buffer's numbers and copies them. It also returns what went wrong before with requests that did not wait.
+func (c *Client) Download(b Buffer, data []byte) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead != nil {
+		return c.dead
+	}
+	have, ok := c.buffers[b]
+	switch {
+	case !ok:
+		return fmt.Errorf("download: there is no buffer %d", b)
+	case have.donated:
+		return fmt.Errorf("download: buffer %d was given to a program", b)
+	case have.shape.bytes() != len(data):
+		return fmt.Errorf("download of %d bytes from %v", len(data), have.shape)
+	}
+	m, from := c.begin(wire.OpDownload)
+	c.out = wire.End(wire.AppendUint(wire.AppendUint(m, uint64(b)), uint64(len(data))), from)
+	if _, err := c.ask(); err != nil {
+		return err
+	}
+	if len(data) <= len(c.shared) {
+		copy(data, c.shared)
+		return nil
+	}
+	for at := 0; at < len(data); {
+		n := min(len(data)-at, len(c.shared))
+		m, from := c.begin(wire.OpFetch)
+		c.out = wire.End(wire.AppendUint(wire.AppendUint(m, uint64(at)), uint64(n)), from)
+		if _, err := c.ask(); err != nil {
+			return err
+		}
+		at += copy(data[at:], c.shared[:n])
+	}
+	return nil
+}
+
+// Free gives buffers back.
+func (c *Client) Free(bs ...Buffer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead != nil {
+		return c.dead
+	}
+	ids := make([]uint64, 0, len(bs))
+	for _, b := range bs {
+		if _, ok := c.buffers[b]; !ok {
+			return fmt.Errorf("free: there is no buffer %d", b)
+		}
+		delete(c.buffers, b)
+		ids = append(ids, uint64(b))
+	}
+	m, from := c.begin(wire.OpFree)
+	return c.queue(wire.AppendIDs(m, ids), from)
+}
+
+// CompileOptions say how to compile.
+type CompileOptions struct {
+	Replicas int               // devices that the program runs on; 0 is 1
+	Flags    map[string]string // XLA's debug options by their names
+}
+
+func (o CompileOptions) wire() wire.CompileOptions {
+	w := wire.CompileOptions{Replicas: max(o.Replicas, 1)}
+	for _, name := range slices.Sorted(maps.Keys(o.Flags)) {
+		w.Flags = append(w.Flags, wire.Option{Name: name, Value: o.Flags[name]})
+	}
+	return w
+}
+
+// Compile compiles a program in StableHLO's text.
+func (c *Client) Compile(program []byte, o CompileOptions) (Executable, error) {
+	s, err := readSignature(program)
+	if err != nil {
+		return 0, err
+	}
+	return c.load(wire.OpCompile, program, s, o)
+}
+
+func (c *Client) load(op wire.Op, data []byte, s signature, o CompileOptions) (Executable, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if o.Replicas > len(c.info.Devices) {
+		return 0, fmt.Errorf("a program on %d devices, and there are %d", o.Replicas, len(c.info.Devices))
+	}
+	e := Executable(c.lastID.Add(1))
+	m, from := c.begin(op)
+	m, err := wire.AppendCompileOptions(wire.AppendUint(m, uint64(e)), o.wire())
+	if err != nil {
+		return 0, err
+	}
+	c.out = wire.End(wire.AppendBytes(m, data), from)
+	f, err := c.ask()
+	if err != nil {
+		return 0, err
+	}
+	if n := f.Uint(); int(n) != len(s.Results) {
+		return 0, fmt.Errorf("the plugin has compiled a program of %d results, and its text has %d", n, len(s.Results))
+	}
+	c.executables[e] = executable{s, max(o.Replicas, 1)}
+	return e, nil
+}
+
+// about asks something about an executable.
+func (c *Client) about(op wire.Op, e Executable, read func(executable, *wire.Fields)) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	have, ok := c.executables[e]
+	if !ok && c.dead == nil {
+		return fmt.Errorf("there is no executable %d", e)
+	}
+	m, from := c.begin(op)
+	c.out = wire.End(wire.AppendUint(m, uint64(e)), from)
+	f, err := c.ask()
+	if err != nil {
+		return err
+	}
+	read(have, f)
+	return f.Err()
+}
+
+// Serialize returns what Deserialize makes the same executable of, with the same plugin.
+func (c *Client) Serialize(e Executable) (data []byte, err error) {
+	err = c.about(wire.OpSerialize, e, func(have executable, f *wire.Fields) {
+		data = have.append(nil)
+		data = append(data, f.Bytes()...)
+	})
+	return data, err
+}
+
+// Deserialize loads what Serialize returned.
+func (c *Client) Deserialize(data []byte, o CompileOptions) (Executable, error) {
+	s, rest, err := cutSignature(data)
+	if err != nil {
+		return 0, err
+	}
+	return c.load(wire.OpDeserialize, rest, s, o)
+}
+
+// Memory returns the plan of the plugin for an executable.
+func (c *Client) Memory(e Executable) (plan Plan, err error) {
+	err = c.about(wire.OpMemory, e, func(_ executable, f *wire.Fields) { plan = f.Plan() })
+	return plan, err
+}
+
+// FreeExecutable gives an executable back.
+func (c *Client) FreeExecutable(e Executable) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead != nil {
+		return c.dead
+	}
+	if _, ok := c.executables[e]; !ok {
+		return fmt.Errorf("there is no executable %d", e)
+	}
+	delete(c.executables, e)
+	m, from := c.begin(wire.OpFreeExecutable)
+	return c.queue(wire.AppendUint(m, uint64(e)), from)
+}
+
+// Execute runs e on all its replicas: args and results are by replica, and the caller names the results. What the program takes over of its
+// arguments is to be freed as well. Execute does not wait for the computation.
+func (c *Client) Execute(e Executable, args, results [][]Buffer) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.dead != nil {
+		return c.dead
+	}
+	p, ok := c.executables[e]
+	if !ok {
+		return fmt.Errorf("there is no executable %d", e)
+	}
+	if len(args) != p.replicas || len(results) != p.replicas {
+		return fmt.Errorf("arguments for %d and results of %d devices of a program that runs on %d", len(args), len(results), p.replicas)
+	}
+	m, from := c.begin(wire.OpExecute)
+	m = wire.AppendUint(wire.AppendUint(m, uint64(e)), uint64(p.replicas))
+	for r := range args {
+		if err := c.check(&p, args[r], results[r], r); err != nil {
+			return err
+		}
+		m = appendBuffers(appendBuffers(m, args[r]), results[r])
+	}
+	for r := range args {
+		for i, b := range args[r] {
+			if p.Donated[i] {
+				have := c.buffers[b]
+				have.donated = true
+				c.buffers[b] = have
+			}
+		}
+		for i, b := range results[r] {
+			c.buffers[b] = buffer{shape: &p.Results[i], device: r}
+		}
+	}
+	c.out = wire.End(m, from)
+	return c.flush()
+}
+
+// check compares what a program wants with what it is given.
+func (c *Client) check(p *executable, args, results []Buffer, replica int) error {
+	if len(args) != len(p.Arguments) || len(results) != len(p.Results) {
+		return fmt.Errorf("%d arguments and %d results of a program that has %d and %d", len(args), len(results), len(p.Arguments), len(p.Results))
+	}
+	for i, b := range args {
+		have, ok := c.buffers[b]
+		switch want := &p.Arguments[i]; {
+		case !ok:
+			return fmt.Errorf("argument %d: there is no buffer %d", i, b)
+		case have.donated:
+			return fmt.Errorf("argument %d: buffer %d was given to a program before", i, b)
+		case have.device != replica:
+			return fmt.Errorf("argument %d: buffer %d is on device %d, want %d", i, b, have.device, replica)
+		case have.shape != want && !have.shape.equal(*want):
+			return fmt.Errorf("argument %d: buffer %d is a %v, want %v", i, b, have.shape, want)
+		}
+	}
+	for _, b := range results {
+		if err := c.name(b); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func appendBuffers(m []byte, list []Buffer) []byte {
+	m = wire.AppendUint(m, uint64(len(list)))
+	last := Buffer(0)
+	for _, b := range list {
+		m = wire.AppendInt(m, int64(b-last))
+		last = b
+	}
+	return m
+}
+
+// errClosed is what calls after Close return.
+var errClosed = errors.New("the connection to unimo-xla is closed")
+
+// Close ends the helper program. What runs is not waited for.
+func (c *Client) Close() error {
+	if c.closing.Swap(true) {
+		return nil
+	}
+	c.conn.Shutdown() // the helper program ends, and who waits for an answer gets an error
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dead = errClosed
+	err := errors.Join(c.helper.end(), c.conn.Close(), wire.Unshare(c.shared))
+	c.shared = nil
+	return err
+}

@@ -1,0 +1,194 @@
+package pjrt_test
+
+import (
+	"encoding/binary"
+	"errors"
+	"math"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+)
+
+// plugin starts the helper program with the plugin that UNIMO_PJRT_PATH names.
+func plugin(t testing.TB, options map[string]any) *pjrt.Client {
+	t.Helper()
+	path := os.Getenv("UNIMO_PJRT_PATH")
+	if path == "" {
+		t.Skip("not run: UNIMO_PJRT_PATH names no plugin; make check-xla fetches one")
+	}
+	c, err := pjrt.Start(pjrt.Options{Plugin: path, Client: options})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := c.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return c
+}
+
+func floats(x ...float32) (b []byte) {
+	for _, v := range x {
+		b = binary.LittleEndian.AppendUint32(b, math.Float32bits(v))
+	}
+	return b
+}
+
+// sum adds its arguments, and takes over the memory of the first.
+const sum = `module @sum {
+  func.func public @main(%a: tensor<2x3xf32> {tf.aliasing_output = 0 : i32}, %b: tensor<2x3xf32> {x.note = ") -> {"}) -> (tensor<2x3xf32> {jax.result_info = ""}) {
+    %0 = stablehlo.add %a, %b : tensor<2x3xf32>
+    return %0 : tensor<2x3xf32>
+  }
+}`
+
+func upload(t testing.TB, c *pjrt.Client, device int, typ pjrt.Type, dims []int, data []byte) pjrt.Buffer {
+	t.Helper()
+	b := c.NewBuffer()
+	if err := c.Upload(b, device, typ, dims, data); err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestPlugin(t *testing.T) {
+	c := plugin(t, map[string]any{"cpu_device_count": int64(2)})
+	if info := c.Info(); len(info.Devices) != 2 || info.Platform == "" || info.Major != 0 {
+		t.Errorf("%+v", info)
+	}
+	compiled, err := c.Compile([]byte(sum), pjrt.CompileOptions{Flags: map[string]string{"xla_backend_optimization_level": "1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := c.Serialize(compiled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := c.Deserialize(data, pjrt.CompileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range []pjrt.Executable{compiled, loaded} {
+		a := upload(t, c, 0, pjrt.F32, []int{2, 3}, floats(1, 2, 3, 4, 5, 6))
+		b := upload(t, c, 0, pjrt.F32, []int{2, 3}, floats(10, 20, 30, 40, 50, 60))
+		y := c.NewBuffer()
+		if err := c.Execute(e, [][]pjrt.Buffer{{a, b}}, [][]pjrt.Buffer{{y}}); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 24)
+		if err := c.Download(y, got); err != nil || !slices.Equal(got, floats(11, 22, 33, 44, 55, 66)) {
+			t.Errorf("%v %v", got, err)
+		}
+		if err := c.Download(a, got); err == nil || !strings.Contains(err.Error(), "was given to a program") {
+			t.Error(err)
+		}
+		if err := c.Free(a, b, y); err != nil {
+			t.Error(err)
+		}
+	}
+	if plan, err := c.Memory(compiled); err != nil || plan.Arguments != 48 || plan.Alias != 24 {
+		t.Errorf("%+v %v", plan, err)
+	}
+	if err := c.FreeExecutable(loaded); err != nil {
+		t.Error(err)
+	}
+
+	var e *pjrt.Error
+	_, err = c.Compile([]byte(strings.Replace(sum, "add %a", "add %c", 1)), pjrt.CompileOptions{})
+	if !errors.As(err, &e) || e.Code == 0 || !strings.Contains(e.Message, "3:") {
+		t.Errorf("%#v", err)
+	}
+	if _, err = c.Compile([]byte(sum), pjrt.CompileOptions{Flags: map[string]string{"xla_no_such_flag": "1"}}); !errors.As(err, &e) {
+		t.Errorf("%#v", err)
+	}
+
+	// Larger than the shared memory
+	n := 20 << 20
+	large := make([]byte, 4*n)
+	for i := range n {
+		binary.LittleEndian.PutUint32(large[4*i:], uint32(i))
+	}
+	b := upload(t, c, 1, pjrt.I32, []int{n}, large)
+	back := make([]byte, len(large))
+	if err := c.Download(b, back); err != nil || !slices.Equal(back, large) {
+		t.Errorf("%d bytes: %v", len(large), err)
+	}
+}
+
+// What cannot be computed says so with the next download.
+func TestNoMemory(t *testing.T) {
+	c := plugin(t, nil)
+	e, err := c.Compile([]byte(`module @m { func.func public @main(%a: tensor<f32>) -> tensor<1000000x1000000xf32> {
+		%0 = stablehlo.broadcast_in_dim %a, dims = [] : (tensor<f32>) -> tensor<1000000x1000000xf32>
+		return %0 : tensor<1000000x1000000xf32> } }`), pjrt.CompileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, y := upload(t, c, 0, pjrt.F32, nil, floats(1)), c.NewBuffer()
+	if err := c.Execute(e, [][]pjrt.Buffer{{a}}, [][]pjrt.Buffer{{y}}); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 4)
+	var out *pjrt.Error
+	if err := c.Download(a, got); !errors.As(err, &out) || out.Code != 8 || !strings.Contains(out.Message, "Out of memory") {
+		t.Errorf("%#v", err)
+	}
+	if err := c.Download(a, got); err != nil {
+		t.Error(err)
+	}
+}
+
+func BenchmarkRoundTrip(b *testing.B) {
+	c := plugin(b, nil)
+	x := upload(b, c, 0, pjrt.F32, nil, floats(1))
+	got := make([]byte, 4)
+	for b.Loop() {
+		if err := c.Download(x, got); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func BenchmarkExecute(b *testing.B) {
+	c := plugin(b, nil)
+	args := strings.Repeat("%a#: tensor<f32> {tf.aliasing_output = # : i32}, ", 600)
+	for i := 0; strings.Contains(args, "#"); i++ {
+		n := pad(i)
+		args = strings.Replace(strings.Replace(args, "#", n, 1), "#", n, 1)
+	}
+	var names, types []string
+	for i := range 600 {
+		names, types = append(names, "%a"+pad(i)), append(types, "tensor<f32>")
+	}
+	all := strings.Join(types, ", ")
+	e, err := c.Compile([]byte("module @m { func.func public @main("+strings.TrimSuffix(args, ", ")+") -> ("+all+") { return "+strings.Join(names, ", ")+" : "+all+" } }"), pjrt.CompileOptions{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	in, out := make([]pjrt.Buffer, 600), make([]pjrt.Buffer, 600)
+	for i := range in {
+		in[i] = upload(b, c, 0, pjrt.F32, nil, floats(1))
+	}
+	got := make([]byte, 4)
+	for b.Loop() {
+		for i := range out {
+			out[i] = c.NewBuffer()
+		}
+		if err := c.Execute(e, [][]pjrt.Buffer{in}, [][]pjrt.Buffer{out}); err != nil {
+			b.Fatal(err)
+		}
+		c.Free(in...)
+		in, out = out, in
+		if err := c.Download(in[0], got); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+func pad(i int) string {
+	return string([]byte{'0' + byte(i/100), '0' + byte(i/10%10), '0' + byte(i%10)})
+}

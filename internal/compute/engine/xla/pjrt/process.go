@@ -1,0 +1,147 @@
+package pjrt
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+)
+
+// HelperVariable is the environment variable that names the helper program.
+const HelperVariable = "UNIMO_XLA"
+
+// ErrNoHelper says that the helper program was not found.
+var ErrNoHelper = errors.New("the program unimo-xla, which loads plugins, was not found")
+
+// FindHelper returns the helper program. named is what the user named; "" looks where HelperVariable says, beside this program, and in PATH.
+func FindHelper(named string) (path string, looked []string, err error) {
+	const name = "unimo-xla"
+	if named == "" {
+		named = os.Getenv(HelperVariable)
+	}
+	if named != "" {
+		path, err := exec.LookPath(named)
+		if err != nil {
+			return "", []string{named}, fmt.Errorf("%w: %w", ErrNoHelper, err)
+		}
+		return path, []string{named}, nil
+	}
+	if own, err := os.Executable(); err == nil {
+		if real, err := filepath.EvalSymlinks(own); err == nil {
+			own = real
+		}
+		beside := filepath.Join(filepath.Dir(own), name)
+		looked = append(looked, beside)
+		if path, err := exec.LookPath(beside); err == nil {
+			return path, looked, nil
+		}
+	}
+	looked = append(looked, "PATH")
+	if path, err := exec.LookPath(name); err == nil {
+		return path, looked, nil
+	}
+	return "", looked, fmt.Errorf("%w: not %s; put it there, or name it with %s", ErrNoHelper, strings.Join(looked, ", not in "), HelperVariable)
+}
+
+// CrashError says that the helper program ended by itself, or was ended.
+type CrashError struct {
+	Status string // how it ended, such as "signal: aborted (core dumped)"
+	Stderr string // what it wrote last
+}
+
+func (e *CrashError) Error() string {
+	text := "unimo-xla ended: " + e.Status
+	if e.Stderr != "" {
+		text += ": " + e.Stderr
+	}
+	return text + "; what was saved is whole: go on with --resume"
+}
+
+// tail keeps the end of what is written to it.
+type tail struct {
+	mu   sync.Mutex
+	last []byte
+	to   io.Writer
+}
+
+const tailBytes = 4 << 10
+
+func (t *tail) Write(p []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.last = append(t.last, p...)
+	if len(t.last) > 2*tailBytes {
+		t.last = append(t.last[:0], t.last[len(t.last)-tailBytes:]...)
+	}
+	if t.to != nil {
+		t.to.Write(p) // an error there is none of the plugin's
+	}
+	return len(p), nil
+}
+
+// String is the end, from the start of a line.
+func (t *tail) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	last := t.last
+	if len(last) > tailBytes {
+		last = last[len(last)-tailBytes:]
+		if i := bytes.IndexByte(last, '\n'); i >= 0 {
+			last = last[i+1:]
+		}
+	}
+	return strings.ToValidUTF8(strings.TrimSpace(string(last)), "?")
+}
+
+// process is a helper program that runs.
+type process struct {
+	cmd    *exec.Cmd
+	stderr *tail
+	ended  chan struct{} // closed when it has ended, and status is there
+	status error
+}
+
+// start starts it. Its standard error is kept; of a process that it leaves behind nothing is waited for.
+func start(cmd *exec.Cmd, log io.Writer) (*process, error) {
+	p := &process{cmd: cmd, stderr: &tail{to: log}, ended: make(chan struct{})}
+	cmd.Stderr = p.stderr
+	cmd.WaitDelay = time.Second
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	go func() {
+		p.status = cmd.Wait()
+		close(p.ended)
+	}()
+	return p, nil
+}
+
+// patience is how long a helper program whose connection is gone may take to end by itself.
+const patience = 2 * time.Second
+
+// end waits until it has ended, and ends it if need be.
+func (p *process) end() error {
+	select {
+	case <-p.ended:
+	case <-time.After(patience):
+		p.cmd.Process.Kill()
+		<-p.ended
+	}
+	return nil
+}
+
+// crashed is the error of a connection that ended by itself.
+func (p *process) crashed(cause error) error {
+	p.end()
+	status := "its connection is gone (" + cause.Error() + ")"
+	if state := p.cmd.ProcessState; state != nil && !state.Success() {
+		status = state.String()
+	}
+	return &CrashError{Status: status, Stderr: p.stderr.String()}
+}

@@ -1,0 +1,54 @@
+//go:build linux || darwin
+
+package pjrt
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt/wire"
+)
+
+// Start starts a helper program and has it load a plugin.
+func Start(o Options) (*Client, error) {
+	path, _, err := FindHelper(o.Helper)
+	if err != nil {
+		return nil, err
+	}
+	return startCommand(exec.Command(path), o)
+}
+
+func startCommand(cmd *exec.Cmd, o Options) (_ *Client, err error) {
+	own, other, err := socketPair()
+	if err != nil {
+		return nil, fmt.Errorf("unimo-xla: %w", err)
+	}
+	theirs := os.NewFile(uintptr(other), "socket")
+	defer theirs.Close()
+	file, err := sharedFile(sharedSize)
+	if err != nil {
+		own.Close()
+		return nil, fmt.Errorf("unimo-xla: shared memory: %w", err)
+	}
+	defer file.Close()
+	shared, err := wire.Share(int(file.Fd()), sharedSize)
+	if err != nil {
+		own.Close()
+		return nil, fmt.Errorf("unimo-xla: shared memory: %w", err)
+	}
+	cmd.ExtraFiles = []*os.File{theirs, file} // 3 and 4 there
+	helper, err := start(cmd, o.Log)
+	if err != nil {
+		own.Close()
+		wire.Unshare(shared)
+		return nil, fmt.Errorf("unimo-xla: %w", err)
+	}
+	theirs.Close()
+	c := &Client{conn: own, in: wire.NewReader(own), shared: shared, helper: helper, buffers: map[Buffer]buffer{}, executables: map[Executable]executable{}}
+	if err := c.open(o); err != nil {
+		c.Close()
+		return nil, err
+	}
+	return c, nil
+}
