@@ -12,7 +12,7 @@ import (
 // comes first overwrites.
 //
 // A table gets the gradient of the rows that were looked up. The memory of its other rows means
-// zero, whatever it holds; see [Gradient.Extent].
+// zero, whatever it holds; see [Gradient.Extent]. On a device that is not rowwise it is dense.
 type Gradient struct {
 	tensor *engine.Tensor // as large as the parameter
 	extent Extent
@@ -92,6 +92,9 @@ func (g *Gradient) all(d engine.Device) (t *engine.Tensor, accumulate bool) {
 
 // scatter adds rows of dy to the rows ids.
 func (g *Gradient) scatter(d engine.Device, ids []int32, dy *engine.Tensor) {
+	if g.extent == Empty && !d.Rowwise() {
+		g.Fill(d)
+	}
 	if g.extent == Dense {
 		d.ScatterAdd(g.tensor, ids, dy, nil)
 		return

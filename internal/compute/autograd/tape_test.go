@@ -255,6 +255,32 @@ func TestGradientOfRows(t *testing.T) {
 	}
 }
 
+// whole is a device that is not rowwise.
+type whole struct{ *watched }
+
+func (whole) Rowwise() bool { return false }
+
+// On a device that is not rowwise a gradient of looked-up rows is dense, zero in the others.
+func TestGradientOfRowsIsDense(t *testing.T) {
+	d := whole{watch()}
+	v := d.param(normal("table", 6, 2))
+	g := v.Gradient()
+	d.Write(g.Tensor(), slices.Repeat([]float32{7}, 12))
+	dy := normal("dy", 6, 2)
+	want := make([]float32, 12)
+	for range 2 {
+		g.scatter(d, ids, d.constant(dy).Value)
+		for i, id := range ids {
+			for j := range 2 {
+				want[2*int(id)+j] += narrow(dy.x)[2*i+j]
+			}
+		}
+	}
+	if got := d.values(g.Tensor()); g.Extent() != Dense || len(g.Rows()) != 0 || !slices.Equal(got, want) {
+		t.Errorf("extent %v, rows %v, values %v, want %v", g.Extent(), g.Rows(), got, want)
+	}
+}
+
 // Whoever postpones updates hears which rows are about to be read.
 func TestBeforeReading(t *testing.T) {
 	d := watch()

@@ -11,6 +11,10 @@ type Device interface {
 	// Limit bounds the threads of the loops that a program runs on the processor beside the device.
 	Limit() parallel.Limit
 
+	// Rowwise says whether work on some rows of a tensor is less than on all. If not, gradients of tables are dense and the optimiser
+	// steps all rows.
+	Rowwise() bool
+
 	// Fork returns a device with the same memory and limit, which another goroutine may use meanwhile. Either frees the other's tensors.
 	Fork() Device
 
@@ -174,13 +178,14 @@ type Losses interface {
 }
 
 // Optimiser steps, on the given rows; nil is all. RowSquares computes the rows' sums of squares in
-// float64, and SumSquares adds them up, one after the other. Adam takes one step. AdamIdle takes, in row rows[i], the
+// float64, and SumSquares adds them up, one after the other, of each tensor: of rows[i] of ts[i], where nil rows are all of all. It is one
+// call because to read a number may take long. Adam takes one step. AdamIdle takes, in row rows[i], the
 // steps history[from[i]:] with a gradient of zero, to the same bits as Adam would. AdamBfloat16 and AdamIdleBfloat16 are the same with
 // both moments in one element, m as bfloat16 in its upper half and v in the lower, which are rounded by chance; the rounding of an idle
 // step is that of history[0].
 type Optimiser interface {
 	RowSquares(sums []float64, t *Tensor, rows []int32)
-	SumSquares(t *Tensor, rows []int32) float64
+	SumSquares(sums []float64, ts []*Tensor, rows [][]int32)
 	Adam(p, m, v, g *Tensor, rows []int32, s AdamStep)
 	AdamIdle(p, m, v *Tensor, rows, from []int32, history []AdamStep)
 	AdamBfloat16(p, moments, g *Tensor, rows []int32, s AdamStep, r Rounding)

@@ -159,6 +159,13 @@ func Values(d Device, t *Tensor) []float32 {
 	return values
 }
 
+// SumSquares returns the sum of squares of one tensor.
+func SumSquares(d Device, t *Tensor) float64 {
+	var sum [1]float64
+	d.SumSquares(sum[:], []*Tensor{t}, nil)
+	return sum[0]
+}
+
 // keeper is a device that has what was stored as it was.
 type keeper interface {
 	StoredAs(t *Tensor) *Stored

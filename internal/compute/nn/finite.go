@@ -33,7 +33,7 @@ func sound(sumSquares float64) bool { return sumSquares <= math.MaxFloat32 } // 
 // is false without a word, and a ranking or a likeliest class would be made of nothing.
 func (p Parameters) CheckOutput(tape *autograd.Tape, output string, v *autograd.Var) error {
 	d := tape.Device() // the tape's own: other tapes may compute now
-	if sound(d.SumSquares(v.Value, nil)) {
+	if sound(engine.SumSquares(d, v.Value)) {
 		return nil
 	}
 	broken := &NonFiniteError{Output: output, Value: worst(engine.Values(d, v.Value))}
@@ -72,8 +72,13 @@ func CheckTensors(d engine.Device, specs []Spec, r checkpoint.Reader) error {
 
 // name looks for the parameter that is to blame. One with NaN or an infinity comes before one with large values.
 func (e *NonFiniteError) name(d engine.Device, params Parameters) {
-	for _, p := range params {
-		s := d.SumSquares(p.Value, nil)
+	values, sums := make([]*engine.Tensor, len(params)), make([]float64, len(params))
+	for i, p := range params {
+		values[i] = p.Value
+	}
+	d.SumSquares(sums, values, nil)
+	for i, p := range params {
+		s := sums[i]
 		finite := !math.IsNaN(s) && !math.IsInf(s, 0)
 		if sound(s) || finite && e.Tensor != "" {
 			continue

@@ -48,7 +48,8 @@ type Param struct {
 // no token of the batch looked them up. These steps are postponed: they are made, one
 // after the other and to the same bits, when the row is looked up next (see
 // [autograd.Gradient.Before]) or by [Adam.Settle], which must be called before
-// parameters or moments are read in any other way. Of parameters that are divided by a [Shard] nothing is postponed.
+// parameters or moments are read in any other way. Of parameters that are divided by a [Shard] nothing is postponed, and nothing at all on a
+// device that is not rowwise.
 type Adam struct {
 	cfg    Config
 	dev    engine.Device
@@ -62,6 +63,12 @@ type Adam struct {
 	base    int                          // steps before the first of history
 	history [2][]engine.AdamStep         // since the last Settle: without decay, and with
 	late    struct{ rows, from []int32 } // scratch of catchUp
+	whole   struct {                     // scratch of squares: gradients that are not divided
+		params  []int
+		sums    []float64
+		tensors []*engine.Tensor
+		rows    [][]int32
+	}
 }
 
 // Shard is the part that a process has of the work of several that optimise the same parameters. Of parameters that are divided it steps its
@@ -203,17 +210,27 @@ func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
 // squares returns the sum of squares of each parameter's gradient.
 func (a *Adam) squares() ([]float64, error) {
 	squares, shared := make([]float64, len(a.params)), make([][]float64, len(a.params))
+	w := &a.whole
+	w.params, w.tensors, w.rows = w.params[:0], w.tensors[:0], w.rows[:0]
 	for i, p := range a.params {
-		switch g := p.Grad.Tensor(); {
-		case p.Grad.Extent() == autograd.Rows:
-			squares[i] = a.dev.SumSquares(g, p.Grad.Rows())
-		case p.Grad.Extent() == autograd.Dense && !a.states[i].divided:
-			squares[i] = a.dev.SumSquares(g, nil)
-		case p.Grad.Extent() == autograd.Dense:
+		g, extent := p.Grad.Tensor(), p.Grad.Extent()
+		switch {
+		case extent == autograd.Dense && a.states[i].divided:
 			shared[i] = make([]float64, g.Rows)
 			from, to := a.shard.Rows[i][0], a.shard.Rows[i][1]
 			a.dev.RowSquares(shared[i][from:to], a.dev.Part(g, from, to), nil)
+		case extent != autograd.Empty:
+			var rows []int32
+			if extent == autograd.Rows {
+				rows = p.Grad.Rows()
+			}
+			w.params, w.tensors, w.rows = append(w.params, i), append(w.tensors, g), append(w.rows, rows)
 		}
+	}
+	w.sums = slices.Grow(w.sums[:0], len(w.params))[:len(w.params)]
+	a.dev.SumSquares(w.sums, w.tensors, w.rows)
+	for k, i := range w.params {
+		squares[i] = w.sums[k]
 	}
 	if a.shard == nil {
 		return squares, nil
@@ -237,6 +254,9 @@ func (a *Adam) update(i int, step engine.AdamStep) {
 	}
 	t := stepping{AdamStep: step, number: a.steps, uncorrected: a.uncorrected}
 	grad := p.Grad.Tensor()
+	if !a.dev.Rowwise() {
+		grad = p.Grad.Fill(a.dev)
+	}
 	if s.divided {
 		grad = a.dev.Part(grad, s.from, s.from+s.value.Rows)
 	}

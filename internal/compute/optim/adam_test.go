@@ -66,12 +66,12 @@ func wide(x []float32) []float64 {
 	return y
 }
 
-func newParam(d *cpu.Device, name string, rows, cols int) Param {
+func newParam(d engine.Device, name string, rows, cols int) Param {
 	return Param{Name: name, Value: d.New(rows, cols), Grad: autograd.NewGradient(d.New(rows, cols))}
 }
 
 // setGradient makes a gradient dense.
-func setGradient(d *cpu.Device, p Param, values []float32) { d.Write(p.Grad.Fill(d), values) }
+func setGradient(d engine.Device, p Param, values []float32) { d.Write(p.Grad.Fill(d), values) }
 
 // both are the moments of a parameter as they are.
 func both(a *Adam, i int) (m, v *engine.Tensor) {
@@ -80,13 +80,13 @@ func both(a *Adam, i int) (m, v *engine.Tensor) {
 }
 
 // resumed is an optimiser that goes on where another is, as that of a run that is resumed does.
-func resumed(d *cpu.Device, a *Adam, cfg Config, params []Param) *Adam {
+func resumed(d engine.Device, a *Adam, cfg Config, params []Param) *Adam {
 	a.Settle()
 	next := NewAdam(d, cfg, params)
 	for i := range params {
 		moments := next.Moments(i)
 		for k, m := range a.Moments(i) {
-			d.Write(moments[k].Value, d.Host(m.Value))
+			d.Write(moments[k].Value, engine.Values(d, m.Value))
 		}
 	}
 	next.Resume(a.steps)

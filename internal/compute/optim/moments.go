@@ -208,7 +208,7 @@ func (f *factored) step(p, grad *engine.Tensor, rows []int32, s stepping) {
 			u := f.dev.New(g.Rows, g.Cols)
 			f.dev.Zero(u)
 			f.update(u, g, ratio, b, step)
-			squares += f.dev.SumSquares(u, nil)
+			squares += engine.SumSquares(f.dev, u)
 			f.dev.Free(u)
 		})
 	}

@@ -105,7 +105,7 @@ func TestFactoredMomentsPostponed(t *testing.T) {
 		cfg := Default
 		cfg.WeightDecay = rapid.SampledFrom([]float64{0, 0.01}).Draw(t, "decay")
 		cfg.Moments = MomentsFactored
-		late, often := newEmbedding(cfg, false), newEmbedding(cfg, false)
+		late, often := newEmbedding(cpu.New(), cfg, false), newEmbedding(cpu.New(), cfg, false)
 		row := rapid.Int32Range(0, embeddingRows-1)
 		same := func(what string, got, want []float32) {
 			t.Helper()
@@ -127,10 +127,10 @@ func TestFactoredMomentsPostponed(t *testing.T) {
 		late.adam.Settle()
 		often.adam.Settle()
 		for i, p := range late.params {
-			same(p.Name, often.dev.Host(often.params[i].Value), late.dev.Host(p.Value))
+			same(p.Name, often.values(often.params[i].Value), late.values(p.Value))
 			want := late.adam.Moments(i)
 			for k, m := range often.adam.Moments(i) {
-				same(p.Name+m.Suffix, often.dev.Host(m.Value), late.dev.Host(want[k].Value))
+				same(p.Name+m.Suffix, often.values(m.Value), late.values(want[k].Value))
 			}
 		}
 	})

@@ -108,6 +108,9 @@ func (d *Device) Sparse(t *engine.Tensor) {
 	}
 }
 
+// Rowwise implements [engine.Device].
+func (d *Device) Rowwise() bool { return true }
+
 // Part implements [engine.Device].
 func (d *Device) Part(t *engine.Tensor, from, to int) *engine.Tensor {
 	return d.Wrap(to-from, t.Cols, data(t)[from*t.Cols:to*t.Cols])

@@ -2,7 +2,6 @@ package cpu
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
@@ -23,19 +22,22 @@ func (d *Device) RowSquares(sums []float64, t *engine.Tensor, rows []int32) {
 
 // SumSquares implements [engine.Device]. A row without anything adds exactly nothing,
 // so the sum over the rows that hold something is that over all.
-func (d *Device) SumSquares(t *engine.Tensor, rows []int32) float64 {
-	n := t.Rows
-	if rows != nil {
-		n = len(rows)
+func (d *Device) SumSquares(sums []float64, ts []*engine.Tensor, rows [][]int32) {
+	if len(sums) != len(ts) || rows != nil && len(rows) != len(ts) {
+		panic(engine.ShapeError{Op: "sum squares", Detail: fmt.Sprintf("%d sums of %d tensors, rows of %d", len(sums), len(ts), len(rows))})
 	}
-	d.loops.rowsSquares = slices.Grow(d.loops.rowsSquares[:0], n)[:n]
-	sums := d.loops.rowsSquares
-	d.RowSquares(sums, t, rows)
-	var sum float64
-	for _, s := range sums {
-		sum += s
+	for i, t := range ts {
+		n, some := t.Rows, []int32(nil)
+		if rows != nil && rows[i] != nil {
+			n, some = len(rows[i]), rows[i]
+		}
+		squares := grow(&d.loops.rowsSquares, n)
+		d.RowSquares(squares, t, some)
+		sums[i] = 0
+		for _, s := range squares {
+			sums[i] += s
+		}
 	}
-	return sum
 }
 
 type squares struct {

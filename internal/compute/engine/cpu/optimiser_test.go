@@ -19,13 +19,13 @@ func TestSumSquares(t *testing.T) {
 				want += v * v
 			}
 			setThreads(t, 1)
-			single := d.SumSquares(x, nil)
+			single := engine.SumSquares(d, x)
 			if !(math.Abs(single-want) <= float64(x.Len())*0x1p-52*want) { // both sums round
 				t.Errorf("%v: %g, want %g", shape, single, want)
 			}
 			for _, threads := range []int{2, 3, 7, 7, 7, 7, 7, 7} { // often: an order that varies may hit the same sum
 				setThreads(t, threads)
-				if got := d.SumSquares(x, nil); got != single {
+				if got := engine.SumSquares(d, x); got != single {
 					t.Errorf("%v: %v with %d threads, %v with one", shape, got, threads, single)
 				}
 			}
@@ -42,13 +42,16 @@ func TestRowSquares(t *testing.T) {
 	d.RowSquares(some, x, []int32{5, 2})
 	d.RowSquares(part, d.Part(x, 2, 5), nil)
 	var sum float64
+	tensors, rows, each := []*engine.Tensor{x}, [][]int32{nil}, make([]float64, 8)
 	for i, s := range all {
-		if want := d.SumSquares(x, []int32{int32(i)}); s != want {
-			t.Errorf("row %d: %v, want %v", i, s, want)
-		}
+		tensors, rows = append(tensors, x), append(rows, []int32{int32(i)})
 		sum += s
 	}
-	if got := d.SumSquares(x, nil); got != sum || some[0] != all[5] || some[1] != all[2] || !slices.Equal(part, all[2:5]) {
+	d.SumSquares(each, tensors, rows)
+	if !slices.Equal(each[1:], all) {
+		t.Errorf("rows %v, want %v", each[1:], all)
+	}
+	if got := engine.SumSquares(d, x); got != sum || each[0] != sum || some[0] != all[5] || some[1] != all[2] || !slices.Equal(part, all[2:5]) {
 		t.Errorf("all %v, whose sum is %v; rows 5 and 2 are %v, rows 2 to 4 are %v", all, got, some, part)
 	}
 	data(d.Part(x, 6, 7))[0] = 5
@@ -121,12 +124,13 @@ func TestOptimiserOnRows(t *testing.T) {
 			for _, row := range some {
 				copy(rowOf(data(dense), int(row), cols), rowOf(data(g), int(row), cols))
 			}
-			if got, want := d.SumSquares(g, some), d.SumSquares(dense, nil); got != want {
-				t.Errorf("sum of squares of some rows %v, of all %v", got, want)
+			sums := make([]float64, 3)
+			d.SumSquares(sums, []*engine.Tensor{g, dense, g}, [][]int32{some, nil, {}})
+			if sums[0] != sums[1] || sums[2] != 0 {
+				t.Errorf("sums of squares of some rows %v, of all %v, of none %v", sums[0], sums[1], sums[2])
 			}
-			if got := d.SumSquares(g, []int32{}); got != 0 {
-				t.Errorf("sum of squares of no rows is %v", got)
-			}
+			mustPanicWithShape(t, "a tensor without a sum", func() { d.SumSquares(sums[:1], []*engine.Tensor{g, g}, nil) })
+			mustPanicWithShape(t, "a tensor without rows", func() { d.SumSquares(sums[:2], []*engine.Tensor{g, g}, [][]int32{nil}) })
 			p, m, v := matrix("p"), matrix("m"), matrix("v")
 			lateP, lateM, lateV := matrix("p"), matrix("m"), matrix("v")
 			var history []engine.AdamStep

@@ -81,7 +81,7 @@ func TestStoredIsItsNumbers(t *testing.T) {
 					t.Errorf("%s: gather, accumulate %v", name, accumulate)
 				}
 			}
-			if got, want := d.SumSquares(x, nil), d.SumSquares(d.Wrap(rows, cols, want), nil); got != want {
+			if got, want := engine.SumSquares(d, x), engine.SumSquares(d, d.Wrap(rows, cols, want)); got != want {
 				t.Errorf("%s: sum of squares %g, want %g", name, got, want)
 			}
 			mustPanicWithShape(t, "a row too far", func() { d.Gather(d.New(1, cols), x, []int32{rows}, false) })
