@@ -42,6 +42,9 @@ const sameFile = "name the file itself"
 func nothingFound(root *os.Root, folder string, names []string) error {
 	problem := "holds no checkpoint: neither " + singleFile + " nor " + torchFile + ", the index of shards of one, nor a Paddle variable"
 	for _, name := range names {
+		if strings.HasPrefix(path.Ext(name), ".htm") { // what it says it is
+			continue
+		}
 		if err := infile.Foreign(filepath.Join(folder, name), headInside(root, name)); err != nil {
 			return err
 		}
@@ -52,6 +55,11 @@ func nothingFound(root *os.Root, folder string, names []string) error {
 			for _, entry := range inner {
 				look = append(look, path.Join(dir, entry.Name()))
 			}
+		}
+	}
+	for _, name := range look {
+		if dir, file := path.Split(name); dir != "" && (file == singleFile || file == torchFile) {
+			return &infile.Error{File: folder, Problem: problem + "; " + name + " is one", Remedy: "name " + filepath.Join(folder, dir)}
 		}
 	}
 	for _, known := range otherFiles {

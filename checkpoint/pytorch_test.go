@@ -516,6 +516,7 @@ func TestForeignFiles(t *testing.T) {
 		"flax_model.msgpack is weights of Flax":                              {"flax_model.msgpack": []byte("x")},
 		"adapter_model.safetensors is an adapter":                            {"adapter_model.safetensors": shard},
 		"a shard without its index":                                          {"model-00001-of-00002.safetensors": shard},
+		"nor a Paddle variable; name the folder":                             {"report.html": page},
 		"other.safetensors is a safetensors file of another name":            {"other.safetensors": shard},
 		"model_state.pdparams: Paddle: holds no tensor":                      {"model_state.pdparams": []byte("\x80\x04}.")},
 		"a.pdparams is weights of Paddle 2":                                  {"a.pdparams": []byte("\x80\x04}."), "b.pdparams": []byte("\x80\x04}.")},
@@ -530,6 +531,12 @@ func TestForeignFiles(t *testing.T) {
 	}
 	save(t, filepath.Join(dir, "onnx", "model.onnx"), []byte("x"))
 	wantError(t, dir, "onnx/model.onnx is a program of ONNX")
+	above := t.TempDir()
+	if err := os.Mkdir(filepath.Join(above, "model"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	save(t, filepath.Join(above, "model", singleFile), shard)
+	wantError(t, above, "model/model.safetensors is one; name ", filepath.Join(above, "model"))
 
 	path := save(t, filepath.Join(t.TempDir(), "model.onnx"), []byte("x"))
 	wantError(t, path, path, "is a program of ONNX, by its name")

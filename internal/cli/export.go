@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
@@ -64,7 +65,7 @@ ends in .onnx, the graph alone. Several graphs of a model share the file weights
 			if err := choice("weights", weights, onnx.Forms...); err != nil {
 				return err
 			}
-			return a.exportONNX(args[0], args[1], onnx.Options{Vectors: o != embed.Options{}, Embed: o, Weights: onnx.Weights(weights), Release: currentVersion().Version})
+			return a.exportONNX(c.Context(), args[0], args[1], onnx.Options{Vectors: o != embed.Options{}, Embed: o, Weights: onnx.Weights(weights), Release: currentVersion().Version})
 		},
 	}
 	flags := c.Flags()
@@ -76,7 +77,7 @@ ends in .onnx, the graph alone. Several graphs of a model share the file weights
 	return c
 }
 
-func (a *app) exportONNX(source, destination string, o onnx.Options) error {
+func (a *app) exportONNX(ctx context.Context, source, destination string, o onnx.Options) error {
 	if err := checkModel(source); err != nil {
 		return err
 	}
@@ -84,7 +85,7 @@ func (a *app) exportONNX(source, destination string, o onnx.Options) error {
 	if err != nil {
 		return err
 	}
-	r, err := onnx.Export(source, out, o, a.env())
+	r, err := onnx.Export(ctx, source, out, o, a.env())
 	if err != nil {
 		return err
 	}

@@ -151,7 +151,8 @@ func TestPullIsUsedWrongly(t *testing.T) {
 		{[]string{"pull", "hf:team/model"}, exitFailed, "forbids commercial use"},
 		{[]string{"predict", "--model", "hf:a/b/c", "x"}, exitFailed, "is no ORG/MODEL"},
 		{[]string{"rm", "x"}, exitUsage, "is no name of a model"},
-		{[]string{"rm", "hf:team/model"}, exitFailed, "is not on this machine"},
+		{[]string{"rm", "hf:team/model"}, exitFailed, "hf:team/model is not on this machine; 'unimo list' shows what is"},
+		{[]string{"rm", ""}, exitUsage, "rm needs NAME, which is empty"},
 	} {
 		if r := call(t, "", c.args...); r.code != c.code || !strings.Contains(r.stderr, c.problem) {
 			t.Errorf("unimo %s: exit code %d, want %d with %q\n%s", strings.Join(c.args, " "), r.code, c.code, c.problem, r.stderr)

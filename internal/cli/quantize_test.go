@@ -216,6 +216,11 @@ func TestQuantizeRefuses(t *testing.T) {
 	spoil(t, infinite, "cls_out_2_w", "", math.Inf(1))
 	nan := uneven(t, "")
 	spoil(t, nan, "pooled_fc_text.w_0", "", math.NaN())
+	unscored := t.TempDir()
+	if err := os.CopyFS(filepath.Join(unscored, "last"), os.DirFS(filmsModel)); err != nil {
+		t.Fatal(err)
+	}
+	writeFile(t, filepath.Join(unscored, "report.html"), "<!DOCTYPE html>")
 	for name, c := range map[string]struct {
 		args []string
 		code int
@@ -230,7 +235,11 @@ func TestQuantizeRefuses(t *testing.T) {
 		"empty data":         {[]string{filmsModel, "--calibrate", empty}, exitFailed, "dev.tsv: has a header and no examples"},
 		"another task":       {[]string{filmsModel, "--calibrate", filepath.Join(data, "headlines")}, exitFailed, "as data of classify"},
 		"pictures":           {[]string{filmsModel, "--calibrate", filepath.Join(data, "claims")}, exitFailed, `found "image", "hypothesis"`},
-		"settings, no data":  {[]string{filmsModel, "--set", "batch_size=2"}, exitUsage, "batch_size=2 sets how data are read (--set), and none are (--calibrate)"},
+		"settings, no data":  {[]string{filmsModel, "--set", "batch_size=2"}, exitUsage, "batch_size=2 sets how data are read (--set), and none are read (--calibrate)"},
+		"a task, no data":    {[]string{filmsModel, "--task", "nonsense"}, exitUsage, "nonsense is the task that data are of (--task), and none are read (--calibrate)"},
+		"eyes, no data":      {[]string{filmsModel, "--extractor", "nowhere"}, exitUsage, "nowhere is what sees the pictures of data (--extractor), and none are read"},
+		"an empty name":      {[]string{""}, exitUsage, "quantize needs MODEL, which is empty"},
+		"a run without best": {[]string{unscored}, exitFailed, "the run has not been evaluated; go on with 'unimo resume " + unscored + "', or give " + filepath.Join(unscored, "last")},
 		"unknown setting":    {[]string{filmsModel, "--calibrate", films, "--set", "bach_size=2"}, exitUsage, "bach_size"},
 		"a broken weight":    {[]string{infinite, "--calibrate", films}, exitFailed, "cls_out_2_w"},
 		"a task of another":  {[]string{filmsModel, "--calibrate", films, "--task", "gigaword"}, exitFailed, "this model classifies texts"},

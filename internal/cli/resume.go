@@ -1,7 +1,11 @@
 package cli
 
 import (
+	"strings"
+
 	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/train"
 )
 
 func (a *app) goOnCommand() *cobra.Command {
@@ -13,8 +17,7 @@ func (a *app) goOnCommand() *cobra.Command {
 snapshot. Data and settings are those that its run.json names, whatever the current folder.
 It ends in the same bits as if it had not been interrupted.
 
-Settings that do not change what is computed may be given anew: snapshot_steps,
-snapshot_minutes, max_minutes, log_steps, mpi_timeout, image_cache, workers.`,
+Settings that do not change what is computed may be given anew: ` + strings.Join(train.Free, ", ") + ", image_cache, workers.",
 		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1",
 		Args:    needs("RUN"),
 		RunE: func(c *cobra.Command, args []string) error {

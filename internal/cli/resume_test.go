@@ -9,6 +9,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/unimo-go/unimo/internal/train"
 )
 
 // interrupted begins a run and stops it after its first evaluation.
@@ -74,6 +76,14 @@ func TestResumeMendsTheReadme(t *testing.T) {
 		if got, want := read(t, filepath.Join(broken, name)), read(t, filepath.Join(whole, name)); got != want {
 			t.Errorf("%s is %q, want %q", name, got, want)
 		}
+	}
+}
+
+// The help of resume names every setting that may change.
+func TestResumeNamesFreeSettings(t *testing.T) {
+	help := must(t, "resume", "--help").stdout
+	for _, key := range append([]string{"image_cache", "workers"}, train.Free...) {
+		contains(t, help, key)
 	}
 }
 

@@ -66,6 +66,11 @@ func needs(arguments ...string) func(c *cobra.Command, args []string) error {
 			}
 			return usagef("%s needs %s%s%s", commandName(c), and(arguments), given, seeHelp(c))
 		}
+		for i, name := range arguments {
+			if args[i] == "" {
+				return usagef("%s needs %s, which is empty%s", commandName(c), name, seeHelp(c))
+			}
+		}
 		return noArgs(c, args[len(arguments):])
 	}
 }
@@ -75,6 +80,9 @@ func needsSome(argument string) func(c *cobra.Command, args []string) error {
 	return func(c *cobra.Command, args []string) error {
 		if len(args) == 0 {
 			return usagef("%s needs %s%s", commandName(c), argument, seeHelp(c))
+		}
+		if slices.Contains(args, "") {
+			return usagef("%s needs %s, which is empty%s", commandName(c), argument, seeHelp(c))
 		}
 		return nil
 	}

@@ -118,6 +118,8 @@ func TestExitCodes(t *testing.T) {
 		{[]string{"evaluate", "sst-2", "--data", data, "--model", none, "--epochs", "3"}, exitUsage, `unknown flag "--epochs"`},
 		{[]string{"predict", "text"}, exitUsage, "predict needs --model"},
 		{[]string{"predict", "-m", none, "text"}, exitFailed, none},
+		{[]string{"predict", "-m", text, "text"}, exitFailed, "model " + text + ": it is a file (not a directory); give the folder of a model (or of a run)"},
+		{[]string{"evaluate", "-d", data, "-m", text}, exitFailed, "it is a file (not a directory)"},
 		{[]string{"predict", "-m", model, "text"}, exitFailed, `"hidden_size" is a text, want a whole number`},
 		{[]string{"score", "coqa", "--hyp", answers, "--ref", answers}, exitFailed, "answers.json"},
 		{[]string{"generate", "-m", none, "text"}, exitFailed, none},

@@ -1,6 +1,7 @@
 package hub
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -88,12 +89,12 @@ func (c Cache) Lock(n Name) string {
 
 // AbsentError says that a model is not in the cache.
 type AbsentError struct {
-	Name Name
-	Why  string
+	Name   Name
+	Remedy string // what to do; "": fetch it
 }
 
 func (e *AbsentError) Error() string {
-	return fmt.Sprintf("%s %s; fetch it with 'unimo pull %s'", e.Name, e.Why, e.Name)
+	return fmt.Sprintf("%s is not on this machine; %s", e.Name, cmp.Or(e.Remedy, fmt.Sprintf("fetch it with 'unimo pull %s'", e.Name)))
 }
 
 // Unwrap returns [fs.ErrNotExist].
@@ -131,12 +132,12 @@ func (c Cache) Locate(n Name) (string, error) {
 		return "", err
 	}
 	if id == "" {
-		return "", &AbsentError{n, "is not on this machine"}
+		return "", &AbsentError{Name: n}
 	}
 	dir := filepath.Join(c.Dir(n), Snapshots, id)
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) || err == nil && len(entries) == 0 {
-		return "", &AbsentError{n, "is not on this machine"}
+		return "", &AbsentError{Name: n}
 	}
 	if err != nil {
 		return "", fmt.Errorf("find %s: %w", n, err)

@@ -146,12 +146,15 @@ func readRefs(dir string) map[string][]string {
 	return found
 }
 
+// ListRemedy is what to do where a model that is to be removed is not in the cache.
+const ListRemedy = "'unimo list' shows what is"
+
 // Remove takes a model out of the cache: all revisions of a name without one, else the one that is meant. What another revision has, too,
 // stays. It returns how many bytes are free now. The caller owns [Cache.Lock].
 func (c Cache) Remove(n Name) (freed int64, err error) {
 	dir := c.Dir(n)
 	if info, err := os.Lstat(dir); err != nil || !info.IsDir() {
-		return 0, &AbsentError{n, "is not on this machine"}
+		return 0, &AbsentError{n, ListRemedy}
 	}
 	before, all := size(dir), n.Revision == "" && n.Digest == ""
 	root, err := os.OpenRoot(dir)
@@ -165,7 +168,7 @@ func (c Cache) Remove(n Name) (freed int64, err error) {
 			return 0, err
 		}
 		if _, err := root.Lstat(filepath.Join(Snapshots, id)); id == "" || err != nil {
-			return 0, &AbsentError{n, "is not on this machine"}
+			return 0, &AbsentError{n, ListRemedy}
 		}
 		if err := c.removeRevision(root, n, id); err != nil {
 			return 0, fmt.Errorf("remove %s: %w", n, err)

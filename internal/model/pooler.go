@@ -7,6 +7,7 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 )
 
 // pooler is the affine map of the first token of a text that classifiers have behind the encoder, with the activation
@@ -86,4 +87,12 @@ func (w lessened) Bytes(name string) ([]byte, error) {
 		return nil, err
 	}
 	return w.Reader.Bytes(name)
+}
+
+// Int8 shows the whole numbers of a quantised checkpoint ([nn.Int8]).
+func (w lessened) Int8(name string) (values []int8, scales []float32, perRow, ok bool, err error) {
+	if _, err := w.Info(name); err != nil {
+		return nil, nil, false, false, err
+	}
+	return nn.Int8(w.Reader, name)
 }

@@ -5,6 +5,7 @@ import (
 	"slices"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/nn"
 )
 
 // CutVocabulary returns cfg and r for a vocabulary of n tokens, fewer than cfg has: the rows of the
@@ -72,20 +73,41 @@ func (c *shortened) Bytes(name string) ([]byte, error) {
 	if size := info.Elements() * info.DType.Size(); len(data) != size {
 		return nil, fmt.Errorf("%s: tensor %q: %d bytes, want %d", c.Path(), name, len(data), size)
 	}
-	// The rows of a matrix whose columns are words are each cut; any other tensor at its end.
-	width, keep := len(data), cut.Elements()*cut.DType.Size()
-	if wordTables[name] == 1 {
-		width, keep = c.from*info.DType.Size(), c.to*info.DType.Size()
+	return kept(c, name, data, cut.Elements(), info.DType.Size()), nil
+}
+
+// Int8 shows the whole numbers of a quantised checkpoint ([nn.Int8]).
+func (c *shortened) Int8(name string) (values []int8, scales []float32, perRow, ok bool, err error) {
+	info, err := c.Reader.Info(name)
+	if err != nil {
+		return nil, nil, false, false, err
 	}
-	if keep == width || width == 0 {
-		return data, nil
+	values, scales, perRow, ok, err = nn.Int8(c.Reader, name)
+	if cut, is := c.cut(info); is && ok && err == nil {
+		values = kept(c, name, values, cut.Elements(), 1)
+		if perRow == (wordTables[name] == 0) { // a scale for each token
+			scales = scales[:c.to:c.to]
+		}
+	}
+	return values, scales, perRow, ok, err
+}
+
+// kept returns what is left of a table of words, of which it is the first so many elements or, of a matrix whose columns are words, the
+// first of each row. An element is so many of data.
+func kept[E any](c *shortened, name string, data []E, elements, size int) []E {
+	width, n := len(data), elements*size
+	if wordTables[name] == 1 {
+		width, n = c.from*size, c.to*size
+	}
+	if n == width || width == 0 {
+		return data
 	}
 	if len(data) == width {
-		return data[:keep:keep], nil
+		return data[:n:n]
 	}
-	out := make([]byte, 0, len(data)/width*keep)
+	out := make([]E, 0, len(data)/width*n)
 	for row := range slices.Chunk(data, width) {
-		out = append(out, row[:keep]...)
+		out = append(out, row[:n]...)
 	}
-	return out, nil
+	return out
 }

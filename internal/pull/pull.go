@@ -129,8 +129,11 @@ func (o *Options) stall() time.Duration {
 func Pull(ctx context.Context, n hub.Name, o Options) (*Result, error) {
 	if Offline(o.Getenv) {
 		where, err := o.Cache.Locate(n)
+		if absent, ok := errors.AsType[*hub.AbsentError](err); ok {
+			absent.Remedy = "HF_HUB_OFFLINE forbids to fetch it; unset it"
+		}
 		if err != nil {
-			return nil, fmt.Errorf("%w; but HF_HUB_OFFLINE forbids connections", err)
+			return nil, err
 		}
 		return &Result{Name: n.String(), Path: where, Revision: snapshotOf(where)}, nil
 	}
@@ -469,7 +472,7 @@ func (p *pulling) link(folder string, f *File) error {
 // Remove takes a model out of the cache, and returns how many bytes are free now.
 func Remove(ctx context.Context, c hub.Cache, n hub.Name, seen Observer) (freed int64, err error) {
 	if _, err := os.Lstat(c.Dir(n)); err != nil {
-		return 0, &hub.AbsentError{Name: n, Why: "is not on this machine"}
+		return 0, &hub.AbsentError{Name: n, Remedy: hub.ListRemedy}
 	}
 	o := Options{Observer: seen}
 	lock, err := o.own(ctx, c.Lock(n))

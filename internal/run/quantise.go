@@ -70,6 +70,9 @@ type QuantisedWeight struct {
 // Quantise writes a model whose weights are whole numbers with scales, but for those that lose too much.
 func Quantise(ctx context.Context, o QuantiseOptions) (*Quantisation, error) {
 	env := o.Ready()
+	if err := o.check(); err != nil {
+		return nil, err
+	}
 	from, err := modeldir.OpenCheckpoint(o.Model)
 	if err != nil {
 		return nil, err
@@ -80,7 +83,7 @@ func Quantise(ctx context.Context, o QuantiseOptions) (*Quantisation, error) {
 		return nil, fmt.Errorf("model %s is quantised already; quantise the model that it was made of", dir)
 	}
 	if from.Config == nil {
-		return nil, fmt.Errorf("model %s: no %s (%w); give the folder of a model (or of a run)", dir, modeldir.ConfigFile, fs.ErrNotExist)
+		return nil, fmt.Errorf("model %s: %w", dir, modeldir.NoConfig(dir))
 	}
 	tok, err := from.Vocabulary(dir)
 	if err != nil {
@@ -92,9 +95,6 @@ func Quantise(ctx context.Context, o QuantiseOptions) (*Quantisation, error) {
 	}
 	result := &Quantisation{Model: dir, Out: o.Out, Data: o.Calibrate, Weights: []QuantisedWeight{}}
 	rows := map[string][][]float32{}
-	if o.Calibrate == "" && len(o.Set) > 0 {
-		return nil, &SettingError{fmt.Errorf("%s sets how data are read (--set), and none are (--calibrate); leave it out, or name data", o.Set[0])}
-	}
 	if o.Calibrate != "" {
 		if rows, result.Task, err = o.inputs(ctx, env); err != nil {
 			return nil, err
@@ -150,6 +150,25 @@ func Quantise(ctx context.Context, o QuantiseOptions) (*Quantisation, error) {
 	}
 	result.LeftOut, err = modeldir.Write(ctx, o.Out, whole, beside)
 	return result, err
+}
+
+// check refuses what says how data are read where none are.
+func (o *QuantiseOptions) check() error {
+	if o.Calibrate != "" {
+		return nil
+	}
+	said := ""
+	switch {
+	case len(o.Set) > 0:
+		said = o.Set[0] + " sets how data are read (--set)"
+	case o.Task != "":
+		said = o.Task + " is the task that data are of (--task)"
+	case o.Extractor != "":
+		said = o.Extractor + " is what sees the pictures of data (--extractor)"
+	default:
+		return nil
+	}
+	return &SettingError{fmt.Errorf("%s, and none are read (--calibrate); leave it out, or name data", said)}
 }
 
 func tensorBytes(r checkpoint.Reader) int {

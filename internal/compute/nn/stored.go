@@ -9,26 +9,31 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
-// quantised is a checkpoint that has tensors of bytes with scales beside those that it shows.
-type quantised interface {
-	Int8(name string) (values []int8, scales []float32, perRow bool, ok bool, err error)
+// Int8 returns the whole numbers and scales that a tensor of r is shown from, as [checkpoint.QuantisedReader] has them; ok is false if
+// there are none. What shows a part of another checkpoint has the method, so that a model stays one of whole numbers behind it.
+func Int8(r checkpoint.Reader, name string) (values []int8, scales []float32, perRow, ok bool, err error) {
+	q, is := r.(interface {
+		Int8(name string) (values []int8, scales []float32, perRow, ok bool, err error)
+	})
+	if !is {
+		return nil, nil, false, false, nil
+	}
+	return q.Int8(name)
 }
 
 // tensor returns a tensor of r that stays. A matrix in fewer bytes than float32 is not expanded: most are multiplied or looked up, which
 // devices do with what is stored.
 func tensor(d engine.Device, r checkpoint.Reader, name string, spec Spec) (*engine.Tensor, error) {
 	rows, cols := spec.Matrix()
-	if q, ok := r.(quantised); ok {
-		bytes, scales, byRow, ok, err := q.Int8(name)
-		if err != nil {
-			return nil, err
-		}
-		if want := map[bool]int{true: rows, false: cols}[byRow]; ok && len(scales) != want {
-			return nil, fmt.Errorf("tensor %s: %d scales for %d x %d; quantise the model again", name, len(scales), rows, cols)
-		}
-		if ok {
-			return d.Store(engine.Stored{Rows: rows, Cols: cols, Format: engine.Int8, Bytes: bytes, Scales: scales, ByRow: byRow}), nil
-		}
+	bytes, scales, byRow, ok, err := Int8(r, name)
+	if err != nil {
+		return nil, err
+	}
+	if want := map[bool]int{true: rows, false: cols}[byRow]; ok && len(scales) != want {
+		return nil, fmt.Errorf("tensor %s: %d scales for %d x %d; quantise the model again", name, len(scales), rows, cols)
+	}
+	if ok {
+		return d.Store(engine.Stored{Rows: rows, Cols: cols, Format: engine.Int8, Bytes: bytes, Scales: scales, ByRow: byRow}), nil
 	}
 	info, err := r.Info(name)
 	if err != nil {

@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -66,7 +67,7 @@ type Graph struct {
 const Vectors = "vectors"
 
 // Export writes the model in the folder dir to out, which must not exist: a file that ends in .onnx, or a folder.
-func Export(dir, out string, o Options, env run.Env) (Result, error) {
+func Export(ctx context.Context, dir, out string, o Options, env run.Env) (Result, error) {
 	if o.most == 0 {
 		o.most = largest
 	}
@@ -75,7 +76,7 @@ func Export(dir, out string, o Options, env run.Env) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	r, err := x.export(out, o)
+	r, err := x.export(ctx, out, o)
 	return r, errors.Join(err, x.close())
 }
 
@@ -287,7 +288,7 @@ func (x *exported) metadata(release string) ([][2]string, error) {
 const maxCopied = 16 << 20
 
 // export writes what was opened.
-func (x *exported) export(out string, o Options) (Result, error) {
+func (x *exported) export(ctx context.Context, out string, o Options) (Result, error) {
 	if left := x.unused(); len(left) > 0 {
 		return Result{}, fmt.Errorf("no graph has the parameter %s and %d others: models of this kind cannot be exported", left[0], len(left)-1)
 	}
@@ -303,7 +304,7 @@ func (x *exported) export(out string, o Options) (Result, error) {
 		if n := len(x.graphs); n > 1 {
 			return Result{}, fmt.Errorf("a model for %s has %d graphs, which one file does not hold; name a folder", x.Kind, n)
 		}
-		if err := writeFile(out, x.graphs[0], metadata, o.Release, o.most); err != nil {
+		if err := writeFile(ctx, out, x.graphs[0], metadata, o.Release, o.most); err != nil {
 			return Result{}, err
 		}
 		info, err := os.Stat(out)
@@ -314,7 +315,7 @@ func (x *exported) export(out string, o Options) (Result, error) {
 		return r, nil
 	}
 	err = atomicfile.WriteDir(out, func(tmp string) error {
-		if r.Files, r.Bytes, err = writeGraphs(tmp, x.graphs, metadata, o.Release, o.most); err != nil {
+		if r.Files, r.Bytes, err = writeGraphs(ctx, tmp, x.graphs, metadata, o.Release, o.most); err != nil {
 			return err
 		}
 		return x.writeBeside(tmp)

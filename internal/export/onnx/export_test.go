@@ -2,6 +2,8 @@ package onnx
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -318,7 +320,7 @@ func TestFile(t *testing.T) {
 	m := newModel(t, c, func(m *model.Classifier) model.Parameters { return m.Params })
 	dir := save(t, c, m.Params, nil, nil)
 	file := filepath.Join(t.TempDir(), "films.onnx")
-	r, err := Export(dir, file, Options{Release: "v1"}, run.Env{})
+	r, err := Export(t.Context(), dir, file, Options{Release: "v1"}, run.Env{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -338,11 +340,27 @@ func TestFile(t *testing.T) {
 	}
 }
 
+// What is interrupted leaves nothing, whether it is a file, a folder, or a folder with several graphs.
+func TestInterruptedExport(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	root := filepath.Join("..", "..", "..", "testdata")
+	for out, from := range map[string]string{"films.onnx": "films.model", "films": "films.model", "shapes": "shapes.model"} {
+		dir := t.TempDir()
+		if _, err := Export(ctx, filepath.Join(root, from), filepath.Join(dir, out), Options{}, run.Env{}); !errors.Is(err, context.Canceled) {
+			t.Errorf("%s: %v", out, err)
+		}
+		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+			t.Errorf("%s: leaves %v (%v)", out, left, err)
+		}
+	}
+}
+
 // The parts of a model for several tasks are exported one at a time.
 func TestTaskOfSeveral(t *testing.T) {
 	demo := filepath.Join("..", "..", "demo", "model")
 	for task, want := range map[string][]string{"vqa": {"model.onnx"}, "flickr8k": {"image.onnx", "match.onnx", "text.onnx", "weights.data"}} {
-		r, err := Export(demo, filepath.Join(t.TempDir(), "out"), Options{}, run.Env{Task: task})
+		r, err := Export(t.Context(), demo, filepath.Join(t.TempDir(), "out"), Options{}, run.Env{Task: task})
 		if err != nil || !slices.Equal(r.Files, want) || r.Task != task {
 			t.Errorf("%s: %v, %v, want %v", task, r, err, want)
 		}
@@ -380,7 +398,7 @@ func TestExportRefuses(t *testing.T) {
 		{"no model", t.TempDir(), "out", Options{}, "", "config.json"},
 	} {
 		dir := t.TempDir()
-		_, err := Export(c.dir, filepath.Join(dir, c.out), c.options, run.Env{Task: c.task})
+		_, err := Export(t.Context(), c.dir, filepath.Join(dir, c.out), c.options, run.Env{Task: c.task})
 		if err == nil || !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: %v, want %q", c.name, err, c.want)
 		}

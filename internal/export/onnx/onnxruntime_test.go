@@ -139,7 +139,7 @@ func (q question) compare(t *testing.T, version string, a answer) (largest float
 func exportTo(t *testing.T, dir string, o Options, task string) string {
 	t.Helper()
 	out := filepath.Join(t.TempDir(), "onnx")
-	if _, err := Export(dir, out, o, run.Env{Task: task}); err != nil {
+	if _, err := Export(t.Context(), dir, out, o, run.Env{Task: task}); err != nil {
 		t.Fatal(err)
 	}
 	return out

@@ -1,6 +1,7 @@
 package onnx
 
 import (
+	"context"
 	"fmt"
 	"io"
 	"os"
@@ -68,12 +69,15 @@ func (f *file) bytes() int64 {
 }
 
 // write writes the file.
-func (f *file) write(w io.Writer) error {
+func (f *file) write(ctx context.Context, w io.Writer) error {
 	head, tail := f.parts()
 	if _, err := w.Write(head); err != nil {
 		return err
 	}
 	for _, t := range f.tensors {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
 		var m message
 		m.opens(graphInitializer, t.size())
 		if _, err := w.Write(append(m, t.head()...)); err != nil {
@@ -113,10 +117,13 @@ func share(graphs []*graph, name string) (shared []*tensor) {
 }
 
 // writeShared writes the file beside graphs.
-func writeShared(path string, tensors []*tensor) error {
+func writeShared(ctx context.Context, path string, tensors []*tensor) error {
 	return atomicfile.Write(path, func(w io.Writer) error {
 		var at int64
 		for _, t := range tensors {
+			if err := ctx.Err(); err != nil {
+				return err
+			}
 			if _, err := w.Write(make([]byte, t.place.offset-at)); err != nil {
 				return err
 			}
@@ -131,21 +138,21 @@ func writeShared(path string, tensors []*tensor) error {
 
 // writeGraphs writes graphs into the folder dir: all that they have in one file each, or, where there are several or one would be too
 // large, the weights in one file beside them.
-func writeGraphs(dir string, graphs []*graph, metadata [][2]string, release string, most int64) (files []string, bytes int64, err error) {
+func writeGraphs(ctx context.Context, dir string, graphs []*graph, metadata [][2]string, release string, most int64) (files []string, bytes int64, err error) {
 	list := make([]*file, len(graphs))
 	for i, g := range graphs {
 		list[i] = &file{g, metadata, release}
 	}
 	if len(graphs) > 1 || list[0].bytes() > most {
 		shared := share(graphs, weightsFile)
-		if err := writeShared(filepath.Join(dir, weightsFile), shared); err != nil {
+		if err := writeShared(ctx, filepath.Join(dir, weightsFile), shared); err != nil {
 			return nil, 0, err
 		}
 		files = append(files, weightsFile)
 	}
 	for _, f := range list {
 		name := f.name + ending
-		if err := atomicfile.Write(filepath.Join(dir, name), f.write); err != nil {
+		if err := atomicfile.Write(filepath.Join(dir, name), func(w io.Writer) error { return f.write(ctx, w) }); err != nil {
 			return nil, 0, err
 		}
 		files = append(files, name)
@@ -162,10 +169,10 @@ func writeGraphs(dir string, graphs []*graph, metadata [][2]string, release stri
 }
 
 // writeFile writes a graph alone to the file path.
-func writeFile(path string, g *graph, metadata [][2]string, release string, most int64) error {
+func writeFile(ctx context.Context, path string, g *graph, metadata [][2]string, release string, most int64) error {
 	f := &file{g, metadata, release}
 	if n := f.bytes(); n > most {
 		return fmt.Errorf("the graph has %.1f GB, and one file holds at most %.1f; name a folder, in which the weights are a file of their own", float64(n)/1e9, float64(most)/1e9)
 	}
-	return atomicfile.Write(path, f.write)
+	return atomicfile.Write(path, func(w io.Writer) error { return f.write(ctx, w) })
 }

@@ -312,10 +312,7 @@ func Open(dir string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := model.ReadConfigFile(filepath.Join(dir, ConfigFile))
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("model %s: no %s (%w); give the folder of a model (or of a run)", dir, ConfigFile, fs.ErrNotExist)
-	}
+	raw, err := readConfig(dir)
 	if err != nil {
 		return nil, fmt.Errorf("model %s: %w", dir, err)
 	}
@@ -380,11 +377,47 @@ func openForeign(dir string) (*Model, error) {
 	return fitted(dir, *c.Config, tok, c.Weights)
 }
 
+// readConfig returns the content of the configuration of the model in the folder dir.
+func readConfig(dir string) ([]byte, error) {
+	raw, err := model.ReadConfigFile(filepath.Join(dir, ConfigFile))
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return nil, NoConfig(dir)
+	case errors.Is(err, syscall.ENOTDIR):
+		return nil, fmt.Errorf("it is a file (%w); give the folder of a model (or of a run)", syscall.ENOTDIR)
+	}
+	return raw, err
+}
+
+// NoConfig is the error for the folder dir in which a model was to be, and no configuration is.
+func NoConfig(dir string) error {
+	if err := unscored(dir); err != nil {
+		return err
+	}
+	return fmt.Errorf("no %s (%w); give the folder of a model (or of a run)", ConfigFile, fs.ErrNotExist)
+}
+
+// unscored is the error for the folder of a run that has a last model and no best one.
+func unscored(dir string) error {
+	last := filepath.Join(dir, "last")
+	if _, err := os.Stat(filepath.Join(last, ConfigFile)); err != nil || best(dir) != dir {
+		return nil
+	}
+	return fmt.Errorf("no best model (%w): the run has not been evaluated; go on with 'unimo resume %s', or give %s", fs.ErrNotExist, dir, last)
+}
+
 // ReadConfig reads the configuration of the model in the folder dir, as [Open] does.
 func ReadConfig(dir string) (model.Config, error) {
-	file := filepath.Join(dir, ConfigFile)
-	if raw, err := model.ReadConfigFile(file); err != nil || !isForeign(dir, raw) {
-		return model.ReadConfig(file)
+	raw, err := readConfig(dir)
+	if err != nil {
+		return model.Config{}, err
+	}
+	if !isForeign(dir, raw) {
+		cfg, err := model.ParseConfig(raw)
+		if err != nil {
+			err = fmt.Errorf("configuration %s: %w", filepath.Join(dir, ConfigFile), err)
+		}
+		return cfg, err
 	}
 	c, err := OpenCheckpoint(dir)
 	if err != nil {
@@ -454,6 +487,9 @@ func OpenCheckpoint(path string) (*Checkpoint, error) {
 	path, err := Find(path)
 	if err != nil {
 		return nil, err
+	}
+	if err := unscored(path); err != nil {
+		return nil, fmt.Errorf("model %s: %w", path, err)
 	}
 	weights, err := OpenWeights(path)
 	if err != nil {

@@ -136,7 +136,7 @@ func (k *Kind) Check(ctx context.Context, _ *run.Task, path string, settings run
 		vocab = modeldir.Resolve(s.Model)
 		var err error
 		if cfg, err = modeldir.ReadConfig(vocab); err != nil {
-			return nil, err
+			return nil, fmt.Errorf("model %s: %w", vocab, err)
 		}
 	}
 	opt := seq2seq.ValidateOptions{
