@@ -256,8 +256,8 @@ func newAsking() (step, error) {
 // scoredAtOnce are some 2,000 rows, as evaluation takes them.
 const scoredAtOnce = 18
 
-// newScoring returns the scores of pairs, of which each image and each text is read once.
-func newScoring() (step, error) {
+// newScoring returns the scores of pairs, of which each image and each text is read once. whole: the encoder's weights are int8.
+func newScoring(whole bool) (step, error) {
 	d := cpu.New()
 	cfg := config(model.Retrieval, 0)
 	random, err := model.New[*model.Retriever](d, cfg, 1)
@@ -267,6 +267,14 @@ func newScoring() (step, error) {
 	r, err := checkpoint.FromTensors("random weights", random.Params.Tensors(d))
 	if err != nil {
 		return nil, err
+	}
+	if whole {
+		if r, err = checkpoint.Quantise(r, multiplied(random.Params)); err != nil {
+			return nil, err
+		}
+		if r, err = checkpoint.Quantised(r); err != nil {
+			return nil, err
+		}
 	}
 	m, err := model.Open[*model.Retriever](d, cfg, r) // whose weights never change, as users have it
 	if err != nil {

@@ -39,8 +39,8 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 		run, err = newTextTraining()
 	case "train-pairs":
 		run, err = newPairTraining()
-	case "score":
-		run, err = newScoring()
+	case "score", "score-int8":
+		run, err = newScoring(o.name == "score-int8")
 	case "write":
 		run, err = newWriting(model.Generation)
 	case "caption":

@@ -232,6 +232,7 @@ var workloads = []workload{
 	},
 	{
 		number: 11, name: "score-pairs", worker: "score", title: "score retrieval pairs, every caption with 96 images", batches: "pairs", metric: scored, memory: true, rounds: 3,
+		ours:  []variant{{title: "float32", worker: "score"}, {title: "int8", worker: "score-int8"}},
 		peers: []contender{{name: "PyTorch, every pair whole", script: "torch_peer.py", target: atLeast(2)}},
 	},
 	{
