@@ -57,7 +57,7 @@ func newTrained(r *run, l Learner, c card) train.Task {
 func (t *trained) Params() []optim.Param { return t.optimised }
 
 // Passes implements [train.Passer]: as the learner does.
-func (t *trained) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
+func (t *trained) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) (train.Reading, int, error) {
 	return train.TakeBatch(tape, t.Learner, epoch, batch, scales)
 }
 

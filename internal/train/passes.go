@@ -10,12 +10,16 @@ type Loser interface {
 	Loss(tape *autograd.Tape, epoch, batch int) (parts []*autograd.Var, tokens int, err error)
 }
 
+// Reading returns the parts of a batch's loss. It is called once, when the batch is through: who reads waits until the device has computed
+// what is read, and a device that records computes at a time what was asked for until then.
+type Reading func() []float32
+
 // Passer is a [Task], or what one is made of, whose batch goes through the model as often as it wants.
 type Passer interface {
 	// Passes takes the place of Loss and of the pass backwards: it adds to the gradients of the parameters that of
 	// the sum of the parts of a batch's loss, each times its scale, and returns the parts. The tape is reset; its
 	// seed belongs to the batch.
-	Passes(tape *autograd.Tape, epoch, batch int, scales []float32) (parts []float32, tokens int, err error)
+	Passes(tape *autograd.Tape, epoch, batch int, scales []float32) (parts Reading, tokens int, err error)
 }
 
 // Surveyor is a [Task], or what one is made of, with a loss that depends on all batches of a step at a time, whichever ranks they
@@ -31,7 +35,7 @@ type Surveyor interface {
 }
 
 // TakeBatch takes a batch through the model in the task's passes, or in one. See [Passer].
-func TakeBatch(tape *autograd.Tape, task Loser, epoch, batch int, scales []float32) (parts []float32, tokens int, err error) {
+func TakeBatch(tape *autograd.Tape, task Loser, epoch, batch int, scales []float32) (parts Reading, tokens int, err error) {
 	if p, ok := task.(Passer); ok {
 		return p.Passes(tape, epoch, batch, scales)
 	}
@@ -39,7 +43,7 @@ func TakeBatch(tape *autograd.Tape, task Loser, epoch, batch int, scales []float
 }
 
 // OnePass takes a batch through the model once: forwards and backwards.
-func OnePass(tape *autograd.Tape, task Loser, epoch, batch int, scales []float32) (parts []float32, tokens int, err error) {
+func OnePass(tape *autograd.Tape, task Loser, epoch, batch int, scales []float32) (parts Reading, tokens int, err error) {
 	losses, tokens, err := task.Loss(tape, epoch, batch)
 	if err != nil {
 		return nil, 0, err
@@ -49,23 +53,25 @@ func OnePass(tape *autograd.Tape, task Loser, epoch, batch int, scales []float32
 
 // Backward passes back the gradient of the sum of losses (1 x 1; nil counts nothing), each times its scale, and returns
 // their values. The tape is empty then. The batch goes on in another pass.
-func Backward(tape *autograd.Tape, losses []*autograd.Var, scales []float32) []float32 {
+func Backward(tape *autograd.Tape, losses []*autograd.Var, scales []float32) Reading {
 	return back(tape, losses, scales, tape.Backward)
 }
 
 // Finish is [Backward] for the batch's last pass: gradients may be exchanged as it goes on.
-func Finish(tape *autograd.Tape, losses []*autograd.Var, scales []float32) []float32 {
+func Finish(tape *autograd.Tape, losses []*autograd.Var, scales []float32) Reading {
 	return back(tape, losses, scales, tape.Finish)
 }
 
-func back(tape *autograd.Tape, losses []*autograd.Var, scales []float32, pass func(loss *autograd.Var, scale float32)) []float32 {
-	values := make([]float32, len(losses))
+func back(tape *autograd.Tape, losses []*autograd.Var, scales []float32, pass func(loss *autograd.Var, scale float32)) Reading {
+	dev, kept := tape.Device(), make([]*engine.Tensor, len(losses))
 	var total *autograd.Var
 	for i, v := range losses {
 		if v == nil {
 			continue
 		}
-		values[i] = engine.Values(tape.Device(), v.Value)[0]
+		kept[i] = dev.New(1, 1)
+		dev.Copy(kept[i], v.Value)
+		engine.Expect(dev, kept[i])
 		if scales[i] != 1 {
 			v = tape.Scale(v, scales[i])
 		}
@@ -77,5 +83,14 @@ func back(tape *autograd.Tape, losses []*autograd.Var, scales []float32, pass fu
 	if total != nil {
 		pass(total, 1)
 	}
-	return values
+	return func() []float32 {
+		values := make([]float32, len(kept))
+		for i, t := range kept {
+			if t != nil {
+				values[i] = engine.Values(dev, t)[0]
+				dev.Free(t)
+			}
+		}
+		return values
+	}
 }

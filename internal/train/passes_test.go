@@ -10,7 +10,7 @@ import (
 // twice is a line whose batches go through the model twice, the first time for nothing: it must train to the same bits.
 type twice struct{ *line }
 
-func (l twice) Passes(t *autograd.Tape, epoch, batch int, scales []float32) (parts []float32, tokens int, err error) {
+func (l twice) Passes(t *autograd.Tape, epoch, batch int, scales []float32) (parts Reading, tokens int, err error) {
 	losses, _, err := l.line.Loss(t, epoch, batch)
 	if err != nil {
 		return nil, 0, err
@@ -23,7 +23,7 @@ func (l twice) Passes(t *autograd.Tape, epoch, batch int, scales []float32) (par
 // overdone finishes its batches twice: with several processes, gradients would go to the others after the first time.
 type overdone struct{ *line }
 
-func (l overdone) Passes(t *autograd.Tape, epoch, batch int, scales []float32) (parts []float32, tokens int, err error) {
+func (l overdone) Passes(t *autograd.Tape, epoch, batch int, scales []float32) (parts Reading, tokens int, err error) {
 	if _, _, err := OnePass(t, l.line, epoch, batch, []float32{0}); err != nil {
 		return nil, 0, err
 	}

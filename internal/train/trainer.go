@@ -445,8 +445,8 @@ func (t *Trainer) prepare() error {
 	return err
 }
 
-// computed is what a rank says of a step: of each of its batches, and what it has of the gradients that wait for that.
-type computed struct {
+// report is what a rank says of a step: of each of its batches, and what it has of the gradients that wait for that.
+type report struct {
 	Batches []outputs
 	Late    []extent
 }
@@ -599,7 +599,8 @@ type exchangeTimes struct {
 // gradients computes the gradients of the step's batches and leaves their sum over all ranks with the parameters.
 func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batches []outputs, times exchangeTimes, err error) {
 	first, end := t.mine(len(places))
-	var own computed
+	var own report
+	var computed []batch
 	for _, g := range t.grads {
 		g.Clear()
 	}
@@ -618,9 +619,9 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 		if t.overlap && i == end-1 {
 			t.tape.Final = t.handOver
 		}
-		var b outputs
+		var b batch
 		b, err = t.backward(i, places[i], parts[i], totals, 1/float32(len(places)))
-		own.Batches = append(own.Batches, b)
+		computed = append(computed, b)
 	}
 	t.tape.Final = nil
 	if err != nil {
@@ -636,6 +637,15 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 		}
 		times.others = max(0, t.exchange.met.Sub(start))
 		own.Late = t.exchange.waiting()
+	} else if err == nil {
+		t.adam.Measure() // before losses are read: a device that records computes both at a time
+	}
+	for _, b := range computed {
+		var o outputs
+		if err == nil {
+			o, err = t.lossesOf(b)
+		}
+		own.Batches = append(own.Batches, o)
 	}
 	all, err := collective.Gather(t.Group, own, err)
 	if err != nil {
@@ -715,8 +725,16 @@ func (t *Trainer) next(count int) []place {
 	return places
 }
 
+// batch is one that went through the model, with losses that nobody has read.
+type batch struct {
+	place
+	factors []float64 // of the parts in the loss
+	parts   Reading
+	tokens  int
+}
+
 // backward adds the gradients of the i-th batch of the step, times scale, to the parameters'.
-func (t *Trainer) backward(i int, at place, parts []Part, totals Totals, scale float32) (outputs, error) {
+func (t *Trainer) backward(i int, at place, parts []Part, totals Totals, scale float32) (batch, error) {
 	t.tape.Reset(t.seed(i))
 	factors, scales := make([]float64, len(parts)), make([]float32, len(parts))
 	for i, p := range parts {
@@ -730,16 +748,22 @@ func (t *Trainer) backward(i int, at place, parts []Part, totals Totals, scale f
 	}
 	if err != nil {
 		t.tape.Release()
-		return outputs{}, err
+		return batch{}, err
 	}
+	return batch{at, factors, values, tokens}, nil
+}
+
+// lossesOf reads what came out of a batch.
+func (t *Trainer) lossesOf(b batch) (outputs, error) {
+	values := b.parts()
 	var loss float64
 	for i, v := range values {
-		loss += factors[i] * float64(v)
+		loss += b.factors[i] * float64(v)
 	}
 	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return outputs{}, t.nonFinite(at.epoch, at.batch, fmt.Sprintf("the loss is %v", loss))
+		return outputs{}, t.nonFinite(b.epoch, b.batch, fmt.Sprintf("the loss is %v", loss))
 	}
-	return outputs{loss, values, tokens}, nil
+	return outputs{loss, values, b.tokens}, nil
 }
 
 // addPart takes note of a part of a batch's loss.

@@ -166,6 +166,20 @@ func SumSquares(d Device, t *Tensor) float64 {
 	return sum[0]
 }
 
+// foreseeing is a device that computes what was asked for when somebody reads.
+type foreseeing interface {
+	Expect(t *Tensor)
+}
+
+// Expect says that somebody is going to read tensors: a device that computes late has their numbers ready when the first of them is read.
+func Expect(d Device, ts ...*Tensor) {
+	if f, ok := d.(foreseeing); ok {
+		for _, t := range ts {
+			f.Expect(t)
+		}
+	}
+}
+
 // keeper is a device that has what was stored as it was.
 type keeper interface {
 	StoredAs(t *Tensor) *Stored

@@ -33,6 +33,7 @@ func sound(sumSquares float64) bool { return sumSquares <= math.MaxFloat32 } // 
 // is false without a word, and a ranking or a likeliest class would be made of nothing.
 func (p Parameters) CheckOutput(tape *autograd.Tape, output string, v *autograd.Var) error {
 	d := tape.Device() // the tape's own: other tapes may compute now
+	engine.Expect(d, v.Value)
 	if sound(engine.SumSquares(d, v.Value)) {
 		return nil
 	}

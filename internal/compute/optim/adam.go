@@ -58,7 +58,8 @@ type Adam struct {
 	steps  int
 	shard  *Shard // nil: no parameter is divided
 
-	uncorrected float32 // the step size of the step, without the correction of the first moment
+	measured    []float64 // by Measure
+	uncorrected float32   // the step size of the step, without the correction of the first moment
 
 	base    int                          // steps before the first of history
 	history [2][]engine.AdamStep         // since the last Settle: without decay, and with
@@ -162,9 +163,11 @@ func (e *NormError) Error() string {
 // of all gradients before clipping. Gradients that are not finite change nothing
 // and are a [NormError].
 func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
-	squares, err := a.squares()
-	if err != nil {
-		return 0, err
+	squares := a.measured
+	if a.measured = nil; squares == nil {
+		if squares, err = a.squares(); err != nil {
+			return 0, err
+		}
 	}
 	var sum float64
 	for _, s := range squares {
@@ -206,6 +209,9 @@ func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
 	}
 	return gradNorm, nil
 }
+
+// Measure computes now what Step would compute first of the gradients, which do not change until then. It is for a process that optimises alone.
+func (a *Adam) Measure() { a.measured, _ = a.squares() }
 
 // squares returns the sum of squares of each parameter's gradient.
 func (a *Adam) squares() ([]float64, error) {

@@ -221,7 +221,7 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 }
 
 // Passes implements [run.Passer].
-func (l *learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
+func (l *learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) (train.Reading, int, error) {
 	in, labels, err := l.pack(tape, epoch, batch)
 	if err != nil {
 		return nil, 0, err

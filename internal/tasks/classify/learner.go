@@ -157,7 +157,7 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 }
 
 // Passes implements [run.Passer].
-func (l *learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
+func (l *learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) (train.Reading, int, error) {
 	o := l.batch(epoch, batch)
 	return l.attacks.Passes(tape, l.in, o, scales)
 }

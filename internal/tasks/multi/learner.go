@@ -96,7 +96,7 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 }
 
 // Passes implements [run.Passer]: as many as the task takes.
-func (l *learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
+func (l *learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) (train.Reading, int, error) {
 	t, at := l.turn(epoch, batch)
 	parts, tokens, err := train.TakeBatch(tape, t.Learner, at.epoch, at.batch, scales)
 	return parts, tokens, t.wrap(err)

@@ -82,7 +82,7 @@ func (l *Learner) Parts(epoch, batch int) ([]train.Part, error) {
 }
 
 // Passes implements [run.Passer].
-func (l *Learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) ([]float32, int, error) {
+func (l *Learner) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) (train.Reading, int, error) {
 	in, objective, err := l.batch(tape, epoch, batch)
 	if err != nil {
 		return nil, 0, err

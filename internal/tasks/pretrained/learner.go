@@ -39,7 +39,7 @@ type learner struct {
 	resources *pretrain.Resources
 	feed      *pretrain.Feed
 	waiting   []*pretrain.Batch // of the step, not computed yet
-	batch     *pretrain.Batch   // the newest
+	computed  []*pretrain.Batch // of the step
 
 	tape    *autograd.Tape // for measuring
 	samples int            // held out
@@ -176,6 +176,9 @@ func (l *learner) Parts(_, batch int) ([]train.Part, error) {
 	if err != nil {
 		return nil, err
 	}
+	if len(l.waiting) == 0 { // a step begins
+		l.computed = nil
+	}
 	l.waiting = append(l.waiting, b)
 	b.OverStep = l.Surveys() && l.recipe.Compares(b)
 	var parts []train.Part
@@ -242,16 +245,16 @@ func (l *learner) Surveyed(batches [][]byte) error {
 
 // Loss implements [run.Learner].
 func (l *learner) Loss(tape *autograd.Tape, _, batch int) ([]*autograd.Var, int, error) {
-	l.batch = l.waiting[0]
-	l.waiting = slices.Delete(l.waiting, 0, 1)
-	if l.batch.Problem != nil { // the step does without
-		return make([]*autograd.Var, len(l.recipe.Parts(l.batch))), 0, nil
+	b := l.waiting[0]
+	l.waiting, l.computed = slices.Delete(l.waiting, 0, 1), append(l.computed, b)
+	if b.Problem != nil { // the step does without
+		return make([]*autograd.Var, len(l.recipe.Parts(b))), 0, nil
 	}
-	losses := l.recipe.Losses(tape, l.model, l.batch)
+	losses := l.recipe.Losses(tape, l.model, b)
 	if !slices.ContainsFunc(losses, func(v *autograd.Var) bool { return v != nil }) {
 		return nil, 0, fmt.Errorf("batch %d (%s) has nothing to predict; give another objective a weight", batch+1, l.Describe(0, batch))
 	}
-	return losses, l.batch.Tokens, nil
+	return losses, b.Tokens, nil
 }
 
 // StreamState implements [run.Streamer].
@@ -266,17 +269,19 @@ func (l *learner) StreamState() ([]byte, error) {
 func (l *learner) RestoreStream(state []byte) error { return l.feed.Restore(state) }
 
 // Describe implements [run.Learner].
-func (l *learner) Describe(int, int) string {
+func (l *learner) Describe(_, batch int) string {
 	const show = 3
-	if l.batch == nil { // all were other ranks'
-		return "batches of other ranks"
+	at := slices.IndexFunc(l.computed, func(b *pretrain.Batch) bool { return b.Number == batch })
+	if at < 0 {
+		return "a batch of another rank"
 	}
-	samples := l.batch.Samples
+	b := l.computed[at]
+	samples := b.Samples
 	more := ""
 	if len(samples) > show {
 		more = fmt.Sprintf(" and %d more", len(samples)-show)
 	}
-	return fmt.Sprintf("%s of %s%s", l.batch.Kind, strings.Join(samples[:min(show, len(samples))], ", "), more)
+	return fmt.Sprintf("%s of %s%s", b.Kind, strings.Join(samples[:min(show, len(samples))], ", "), more)
 }
 
 // Evaluate implements [run.Learner]. The score is the loss on held-out data: the weighted sum of the objectives,

@@ -136,7 +136,7 @@ func (c goldenCase) run(t *testing.T, grads *golden.Tensors) [][]float32 {
 		t.Fatal(err)
 	}
 	var loss float32
-	for i, v := range values {
+	for i, v := range values() {
 		loss += scales[i] * v
 	}
 	golden.Near(t, "loss", []float32{loss}, c.out.Floats(c.name("loss")), outputTolerance)

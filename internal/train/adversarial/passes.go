@@ -20,7 +20,7 @@ type Trainer struct {
 
 // Passes is [train.Passer.Passes] for an input and what the model is trained for on it. The parts are those of
 // [Recipe.Parts].
-func (t *Trainer) Passes(tape *autograd.Tape, in model.Input, o model.Objective, scales []float32) (parts []float32, tokens int, err error) {
+func (t *Trainer) Passes(tape *autograd.Tape, in model.Input, o model.Objective, scales []float32) (parts train.Reading, tokens int, err error) {
 	if t.Adv == "" {
 		return train.Finish(tape, []*autograd.Var{o.Loss(tape, o.Output(tape, in))}, scales), in.Rows(), nil
 	}
@@ -39,7 +39,7 @@ func (t *Trainer) Passes(tape *autograd.Tape, in model.Input, o model.Objective,
 		b.attack(name, b.begin(name))
 	}
 	b.finish()
-	return b.parts, in.Rows(), nil
+	return b.read, in.Rows(), nil
 }
 
 // batch is one on its way.
@@ -55,6 +55,7 @@ type batch struct {
 	names  []string // of the parts
 	scales []float32
 	parts  []float32
+	later  []func() // add to the parts
 
 	words, regions *autograd.Var // embedded once, for the passes that leave them as they are
 	output         *autograd.Var // without attack; nil if nothing is compared with it
@@ -119,10 +120,13 @@ func (b *batch) attack(name string, a *addition) {
 			losses, scales = append(losses, b.Divergence(b.tape, b.output, output)), append(scales, b.scales[at])
 		}
 		values := train.Backward(b.tape, losses, scales)
-		b.parts[b.part(name)] += values[0] * share
-		if at >= 0 {
-			b.parts[at] += values[1]
-		}
+		b.later = append(b.later, func() {
+			values := values()
+			b.parts[b.part(name)] += values[0] * share
+			if at >= 0 {
+				b.parts[at] += values[1]
+			}
+		})
 		if !last && !b.apart() {
 			b.move(a, shift.Slopes(), 1/b.scales[b.part(name)])
 		}
@@ -153,13 +157,26 @@ func (b *batch) finish() {
 	if at := b.part(clean); at >= 0 {
 		output := b.Output(t, b.with(model.Embedding{Words: words, Regions: regions}))
 		loss := b.Loss(t, output)
-		b.parts[at] = engine.Values(b.dev, loss.Value)[0]
 		add(loss, b.scales[at])
 		b.give(output, b.output, add)
 	}
 	b.give(words, b.words, add)
 	b.give(regions, b.regions, add)
-	train.Finish(t, losses, scales)
+	values := train.Finish(t, losses, scales)
+	b.later = append(b.later, func() {
+		values := values()
+		if at := b.part(clean); at >= 0 {
+			b.parts[at] = values[0]
+		}
+	})
+}
+
+// read is the [train.Reading] of the batch.
+func (b *batch) read() []float32 {
+	for _, add := range b.later {
+		add()
+	}
+	return b.parts
 }
 
 // give adds the slopes that a copy of v has gathered.
