@@ -20,6 +20,7 @@ func (r *Recipe) Compares(b *Batch) bool { return b.CMCL != nil && r.Of(corpus.P
 // Survey computes the vectors of a batch that compares, as Losses does then where the batch is OverStep.
 func (r *Recipe) Survey(t *autograd.Tape, m *model.Pretrainer, b *Batch) Surveyed {
 	iv, tv := vectors(t, m, b.CMCL, m.Side(t, model.Input{Images: b.CMCL.Images}))
+	engine.Expect(t.Device(), iv.Value, tv.Value)
 	return Surveyed{b.Number, b.CMCL.Compared, engine.Values(t.Device(), iv.Value), engine.Values(t.Device(), tv.Value)}
 }
 

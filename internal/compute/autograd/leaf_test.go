@@ -120,3 +120,17 @@ func TestGivenSlopes(t *testing.T) {
 		}
 	}
 }
+
+// What is counted several times keeps its value.
+func TestCounted(t *testing.T) {
+	d := watch()
+	x, tape := Leaf(d.Wrap(1, 1, []float32{3})), NewTape(d, Seed{})
+	y := tape.Counted(x, 5)
+	if got := d.values(y.Value); got[0] != 3 {
+		t.Errorf("the value is %g, want 3", got[0])
+	}
+	tape.Backward(y, 0.5)
+	if got := d.values(x.Slopes()); got[0] != 2.5 {
+		t.Errorf("the gradient is %g, want 2.5", got[0])
+	}
+}

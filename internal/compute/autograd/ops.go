@@ -278,6 +278,17 @@ func (t *Tape) Scale(x *Var, c float32) *Var {
 	return out
 }
 
+// Counted returns x, whose gradient counts c times.
+func (t *Tape) Counted(x *Var, c float32) *Var {
+	t.read(x)
+	y := t.dev.New(x.Value.Rows, x.Value.Cols)
+	t.dev.Copy(y, x.Value)
+	out, op := t.result(y, x.needs), t.ops.scale.take()
+	*op = scaleOp{x, c}
+	t.record(out, op)
+	return out
+}
+
 type scaleOp struct {
 	x *Var
 	c float32

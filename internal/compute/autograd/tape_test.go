@@ -337,6 +337,7 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		"ReLU":                func(tape *Tape, p param) { tape.ReLU(p(2, 2)) },
 		"Rows":                func(tape *Tape, p param) { tape.Rows(p(2, 2), []int32{1}) },
 		"Scale":               func(tape *Tape, p param) { tape.Scale(p(2, 2), 2) },
+		"Counted":             func(tape *Tape, p param) { tape.Counted(p(2, 2), 2) },
 		"Sigmoid":             func(tape *Tape, p param) { tape.Sigmoid(p(2, 2)) },
 		"SquaredError":        func(tape *Tape, p param) { tape.SquaredError(p(2, 1), []float32{0, 1}) },
 		"SymmetricDivergence": func(tape *Tape, p param) { tape.SymmetricDivergence(p(2, 3), p(2, 3)) },

@@ -3,6 +3,7 @@ package nn
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
@@ -28,16 +29,27 @@ func (e *NonFiniteError) Error() string {
 // a model can compute with. A trained model's weights and outputs are many orders of magnitude smaller.
 func sound(sumSquares float64) bool { return sumSquares <= math.MaxFloat32 } // false for NaN
 
-// CheckOutput returns a [NonFiniteError] unless all values of v, which a model with these parameters
+// mostRead is how many values outputs have at most that are read as a whole as soon as they are known to be sound. Of the scores of many
+// tokens, say, a device finds the best ones.
+const mostRead = 1 << 14
+
+// CheckOutput returns a [NonFiniteError] unless all values of some variables, which a model with these parameters
 // computed on tape, are sound. Output names them in the plural, for people. Everything that leaves a model passes here: a comparison with NaN
 // is false without a word, and a ranking or a likeliest class would be made of nothing.
-func (p Parameters) CheckOutput(tape *autograd.Tape, output string, v *autograd.Var) error {
+func (p Parameters) CheckOutput(tape *autograd.Tape, output string, vars ...*autograd.Var) error {
 	d := tape.Device() // the tape's own: other tapes may compute now
-	engine.Expect(d, v.Value)
-	if sound(engine.SumSquares(d, v.Value)) {
+	tensors, sums := make([]*engine.Tensor, len(vars)), make([]float64, len(vars))
+	for i, v := range vars {
+		if tensors[i] = v.Value; v.Value.Len() <= mostRead {
+			engine.Expect(d, v.Value)
+		}
+	}
+	d.SumSquares(sums, tensors, nil)
+	at := slices.IndexFunc(sums, func(s float64) bool { return !sound(s) })
+	if at < 0 {
 		return nil
 	}
-	broken := &NonFiniteError{Output: output, Value: worst(engine.Values(d, v.Value))}
+	broken := &NonFiniteError{Output: output, Value: worst(engine.Values(d, tensors[at]))}
 	broken.name(d, p)
 	return broken
 }

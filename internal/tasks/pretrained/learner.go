@@ -378,15 +378,20 @@ func (l *learner) measureBatch(ctx context.Context, b *pretrain.Batch) (of measu
 	defer l.tape.Release()
 	dev := l.job.env.Device
 	parts, losses := l.recipe.Parts(b), l.recipe.Losses(l.tape, l.model, b)
+	var counting []*autograd.Var
+	for k, p := range parts {
+		if p.Count > 0 {
+			counting = append(counting, losses[k])
+		}
+	}
+	if err := l.model.Params.CheckOutput(l.tape, "losses", counting...); err != nil {
+		return of, err
+	}
 	of.Losses = make([]float32, len(parts))
 	for k, p := range parts {
-		if p.Count == 0 {
-			continue
+		if p.Count > 0 {
+			of.Losses[k] = engine.Values(dev, losses[k].Value)[0]
 		}
-		if err := l.model.Params.CheckOutput(l.tape, "losses", losses[k]); err != nil {
-			return of, err
-		}
-		of.Losses[k] = engine.Values(dev, losses[k].Value)[0]
 	}
 	l.tape.Release()
 	if b.Seq2Seq || len(b.Hidden.Labels) == 0 || l.recipe.Of(b.Kind)[pretrain.MaskedLM] == 0 {

@@ -254,6 +254,7 @@ func (l *learner) Loss(tape *autograd.Tape, epoch, batch int) ([]*autograd.Var, 
 			return []*autograd.Var{contrast}, tokens, nil
 		}
 		if s.HardNegatives {
+			engine.Expect(l.job.env.Device, iv.Value, tv.Value)
 			b.hardGroups(s, epoch, engine.Values(l.job.env.Device, iv.Value), engine.Values(l.job.env.Device, tv.Value), s.ContrastSize)
 		}
 	}

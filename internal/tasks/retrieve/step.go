@@ -35,6 +35,7 @@ func (l *learner) Survey(tape *autograd.Tape, epoch, batch int) ([]byte, error) 
 	}
 	im, tx := l.model.Side(tape, pictures), l.model.Side(tape, texts)
 	iv, tv := l.model.ImageVectors(tape, im), l.model.TextVectors(tape, tx)
+	engine.Expect(l.job.env.Device, iv.Value, tv.Value)
 	var raw bytes.Buffer
 	err = gob.NewEncoder(&raw).Encode(candidates{epoch, batch, b.images, b.captions, engine.Values(l.job.env.Device, iv.Value), engine.Values(l.job.env.Device, tv.Value)})
 	return raw.Bytes(), err

@@ -96,7 +96,8 @@ func (w *Writer) batchLoss(ctx context.Context, x Examples, lo, hi int) (batchLo
 	}
 	defer w.tape.Release()
 	v := w.Model.Loss(w.tape, in, labels, 0)
-	return batchLoss{engine.Values(w.dev, v.Value)[0], len(labels)}, w.Model.Params.CheckOutput(w.tape, "losses", v)
+	err = w.Model.Params.CheckOutput(w.tape, "losses", v)
+	return batchLoss{engine.Values(w.dev, v.Value)[0], len(labels)}, err
 }
 
 // InParts writes for n sources as o says, most of them at a time, each part on one of the ranks that share the work: write does so
