@@ -57,7 +57,6 @@ build:
 unimo-mpi:
 	go build -trimpath -tags mpi -o unimo-mpi ./cmd/unimo
 
-# -ldflags: it goes along with every unimo.
 unimo-xla:
 	cd cmd/unimo-xla && go build -trimpath -ldflags='-s -w' -o ../../unimo-xla .
 
@@ -109,7 +108,7 @@ arm64:
 cross:
 	@for p in $(OTHERS); do \
 		echo "cross-compile and vet $$p"; \
-		GOOS=$${p%/*} GOARCH=$${p#*/} go vet ./... && GOOS=$${p%/*} GOARCH=$${p#*/} go build -o /dev/null ./cmd/unimo || exit 1; \
+		export GOOS=$${p%/*} GOARCH=$${p#*/}; go vet ./... && go build -o /dev/null ./cmd/unimo && (cd cmd/unimo-xla && go vet ./... && go build -o /dev/null .) || exit 1; \
 	done
 
 # The packages that start goroutines, and the library that many goroutines call.

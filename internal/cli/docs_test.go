@@ -51,7 +51,7 @@ var (
 	docSpan      = regexp.MustCompile("`([^`]+)`")
 	docLink      = regexp.MustCompile(`\[[^\]]*\]\(([^)\s]+)\)`)
 	docOwnPath   = regexp.MustCompile(`(?:^|[\s"'(=])(?:\./)?((?:internal|docs|cmd|bench|examples|findings|tokenizer|checkpoint|metrics)/[A-Za-z0-9_./*-]+)`)
-	docWords     = regexp.MustCompile(`^(?:Package|Command) \w+ |[\[\]]|:$`)
+	docWords     = regexp.MustCompile(`^(?:Package|Command) [\w-]+ |[\[\]]|:$`)
 	docPublic    = regexp.MustCompile(`\b(?:unimo|tokenizer|checkpoint|metrics)\.[A-Z]\w*`)
 	docUppercase = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*$`)
 )

@@ -1,3 +1,5 @@
+//go:build linux || darwin
+
 package capi
 
 import (
@@ -61,12 +63,13 @@ var rowMajor = func() (list [8][]int64) {
 	return list
 }()
 
-func (b *buffer) Download(data []byte) error {
-	a := &toHostArgs{head: sized[toHostArgs](), buffer: b.handle, data: start(data), n: uintptr(len(data))}
+// toHost begins a download, row by row.
+func (b *buffer) toHost() (*toHostArgs, error) {
+	a := &toHostArgs{head: sized[toHostArgs](), buffer: b.handle}
 	if b.rank < 0 {
 		d := &dimensionsArgs{head: sized[dimensionsArgs](), buffer: b.handle}
 		if err := b.p.call(bufferDimensions, unsafe.Pointer(d)); err != nil {
-			return err
+			return nil, err
 		}
 		b.rank = int(d.n)
 	}
@@ -74,10 +77,28 @@ func (b *buffer) Download(data []byte) error {
 		order := rowMajor[b.rank]
 		a.layout = &layout{head: sized[layout](), tiled: tiledLayout{head: sized[tiledLayout](), minorToMajor: &order[0], n: uintptr(len(order))}}
 	}
+	return a, nil
+}
+
+func (b *buffer) Download(data []byte) error {
+	a, err := b.toHost()
+	if err != nil {
+		return err
+	}
+	a.data, a.n = start(data), uintptr(len(data))
 	if err := b.p.call(bufferToHostBuffer, unsafe.Pointer(a)); err != nil {
 		return err
 	}
 	return b.p.await(a.event)
+}
+
+func (b *buffer) Size() (int, error) {
+	a, err := b.toHost()
+	if err != nil {
+		return 0, err
+	}
+	err = b.p.call(bufferToHostBuffer, unsafe.Pointer(a)) // without a place for the data it says how many there are
+	return int(a.n), err
 }
 
 func (b *buffer) Free() error {
@@ -97,7 +118,7 @@ var mlir = textOf("mlir")
 
 // Compile compiles a program in StableHLO's text.
 func (p *Plugin) Compile(code []byte, o wire.CompileOptions) (helper.Executable, error) {
-	a := &compileArgs{head: sized[compileArgs](), client: p.client, options: textOf(compileOptions(o)),
+	a := &compileArgs{head: sized[compileArgs](), client: p.client, options: textOf(p.compileOptions(o)),
 		program: &program{head: sized[program](), code: textOf(code), format: mlir}}
 	if err := p.call(clientCompile, unsafe.Pointer(a)); err != nil {
 		return nil, err
@@ -106,8 +127,8 @@ func (p *Plugin) Compile(code []byte, o wire.CompileOptions) (helper.Executable,
 }
 
 // Deserialize loads what Serialize returned.
-func (p *Plugin) Deserialize(data []byte, _ wire.CompileOptions) (helper.Executable, error) {
-	a := &deserializeArgs{head: sized[deserializeArgs](), client: p.client, data: textOf(data)}
+func (p *Plugin) Deserialize(data []byte, o wire.CompileOptions) (helper.Executable, error) {
+	a := &deserializeArgs{head: sized[deserializeArgs](), client: p.client, data: textOf(data), options: textOf(p.compileOptions(o))}
 	if err := p.call(executableDeserializeAndLoad, unsafe.Pointer(a)); err != nil {
 		return nil, err
 	}
@@ -194,7 +215,7 @@ func (p *Plugin) CompileFor(topology string, options []wire.Option, code []byte,
 		return 0, wire.Plan{}, err
 	}
 	defer p.on(topologyDestroy, t.out)
-	a := &compileForArgs{head: sized[compileForArgs](), topology: t.out, options: textOf(compileOptions(o)),
+	a := &compileForArgs{head: sized[compileForArgs](), topology: t.out, options: textOf(p.compileOptions(o)),
 		program: &program{head: sized[program](), code: textOf(code), format: mlir}}
 	if err := p.call(compileForTopology, unsafe.Pointer(a)); err != nil {
 		return 0, wire.Plan{}, err
@@ -210,17 +231,24 @@ func (p *Plugin) CompileFor(topology string, options []wire.Option, code []byte,
 }
 
 // compileOptions is XLA's CompileOptionsProto.
-func compileOptions(o wire.CompileOptions) []byte {
-	field := func(b []byte, number uint64, x []byte) []byte { // of a length
-		return wire.AppendBytes(wire.AppendUint(b, number<<3|2), x)
+func (p *Plugin) compileOptions(o wire.CompileOptions) []byte {
+	number := func(b []byte, field, x uint64) []byte { return wire.AppendUint(wire.AppendUint(b, field<<3), x) }
+	bytes := func(b []byte, field uint64, x []byte) []byte {
+		return wire.AppendBytes(wire.AppendUint(b, field<<3|2), x)
 	}
-	number := func(b []byte, number, x uint64) []byte { return wire.AppendUint(wire.AppendUint(b, number<<3), x) }
 	build := number(number(nil, 4, uint64(o.Replicas)), 5, 1) // num_replicas, num_partitions
-	b := field(nil, 3, build)                                 // executable_build_options
+	if o.Device > 0 {
+		var ids []byte // replica_device_ids
+		for _, id := range p.ids[min(o.Device, len(p.ids)):min(o.Device+o.Replicas, len(p.ids))] {
+			ids = number(ids, 1, uint64(id))
+		}
+		assignment := bytes(number(number(nil, 1, uint64(o.Replicas)), 2, 1), 3, ids) // replica_count, computation_count, computation_devices
+		build = bytes(build, 9, assignment)                                           // device_assignment
+	}
+	options := bytes(nil, 3, build) // executable_build_options
 	for _, f := range o.Flags {
 		value, _ := f.Value.(string)
-		entry := field(field(nil, 1, []byte(f.Name)), 2, field(nil, 1, []byte(value)))
-		b = field(b, 7, entry) // env_option_overrides
+		options = bytes(options, 7, bytes(bytes(nil, 1, []byte(f.Name)), 2, bytes(nil, 1, []byte(value)))) // env_option_overrides
 	}
-	return b
+	return options
 }

@@ -1,3 +1,5 @@
+//go:build linux || darwin
+
 // Package capi binds the PJRT C API without cgo: of its functions those that unimo-xla needs.
 package capi
 
@@ -22,6 +24,7 @@ type Plugin struct {
 	table   unsafe.Pointer
 	client  uintptr
 	devices []uintptr
+	ids     []int
 }
 
 // oldest is the minor version of the oldest API that this has been tried with.
@@ -178,7 +181,8 @@ func (p *Plugin) Open(path string, options []wire.Option) (wire.Info, error) {
 	}
 	p.devices = slices.Clone(unsafe.Slice(d.list, d.n))
 	for _, device := range p.devices {
-		info.Devices = append(info.Devices, p.describe(device))
+		d := p.describe(device)
+		info.Devices, p.ids = append(info.Devices, d), append(p.ids, d.ID)
 	}
 	return info, nil
 }

@@ -81,6 +81,12 @@ func (s shape) bytes() int {
 	return n
 }
 
+// connection is to the helper program.
+type connection interface {
+	io.ReadWriteCloser
+	Shutdown()
+}
+
 type buffer struct {
 	shape   *shape
 	device  int
@@ -89,7 +95,7 @@ type buffer struct {
 
 type executable struct {
 	signature
-	replicas int
+	device, replicas int // from the first of its devices
 }
 
 // Client is a plugin that a helper program has loaded. Many goroutines may use it; one request is done at a time.
@@ -100,7 +106,7 @@ type Client struct {
 	lastID atomic.Uint64
 
 	mu          sync.Mutex // of all below, and held for the time of a request
-	conn        wire.Socket
+	conn        connection
 	in          *wire.Reader
 	out         []byte // requests that were not sent yet
 	shared      []byte // memory of both programs
@@ -357,12 +363,13 @@ func (c *Client) Free(bs ...Buffer) error {
 
 // CompileOptions say how to compile.
 type CompileOptions struct {
-	Replicas int               // devices that the program runs on; 0 is 1
+	Device   int               // the first device that the program runs on
+	Replicas int               // how many; 0 is 1
 	Flags    map[string]string // XLA's debug options by their names
 }
 
 func (o CompileOptions) wire() wire.CompileOptions {
-	w := wire.CompileOptions{Replicas: max(o.Replicas, 1)}
+	w := wire.CompileOptions{Device: o.Device, Replicas: max(o.Replicas, 1)}
 	for _, name := range slices.Sorted(maps.Keys(o.Flags)) {
 		w.Flags = append(w.Flags, wire.Option{Name: name, Value: o.Flags[name]})
 	}
@@ -381,8 +388,9 @@ func (c *Client) Compile(program []byte, o CompileOptions) (Executable, error) {
 func (c *Client) load(op wire.Op, data []byte, s signature, o CompileOptions) (Executable, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if o.Replicas > len(c.info.Devices) {
-		return 0, fmt.Errorf("a program on %d devices, and there are %d", o.Replicas, len(c.info.Devices))
+	o.Replicas = max(o.Replicas, 1)
+	if n := len(c.info.Devices); o.Device < 0 || o.Device >= n || o.Replicas > n-o.Device {
+		return 0, fmt.Errorf("a program on %d devices from device %d, and there are %d", o.Replicas, o.Device, n)
 	}
 	e := Executable(c.lastID.Add(1))
 	m, from := c.begin(op)
@@ -398,7 +406,7 @@ func (c *Client) load(op wire.Op, data []byte, s signature, o CompileOptions) (E
 	if n := f.Uint(); int(n) != len(s.Results) {
 		return 0, fmt.Errorf("the plugin has compiled a program of %d results, and its text has %d", n, len(s.Results))
 	}
-	c.executables[e] = executable{s, max(o.Replicas, 1)}
+	c.executables[e] = executable{s, o.Device, o.Replicas}
 	return e, nil
 }
 
@@ -477,7 +485,7 @@ func (c *Client) Execute(e Executable, args, results [][]Buffer) error {
 	m, from := c.begin(wire.OpExecute)
 	m = wire.AppendUint(wire.AppendUint(m, uint64(e)), uint64(p.replicas))
 	for r := range args {
-		if err := c.check(&p, args[r], results[r], r); err != nil {
+		if err := c.check(&p, args[r], results[r], p.device+r); err != nil {
 			return err
 		}
 		m = appendBuffers(appendBuffers(m, args[r]), results[r])
@@ -491,7 +499,7 @@ func (c *Client) Execute(e Executable, args, results [][]Buffer) error {
 			}
 		}
 		for i, b := range results[r] {
-			c.buffers[b] = buffer{shape: &p.Results[i], device: r}
+			c.buffers[b] = buffer{shape: &p.Results[i], device: p.device + r}
 		}
 	}
 	c.out = wire.End(m, from)
@@ -499,7 +507,7 @@ func (c *Client) Execute(e Executable, args, results [][]Buffer) error {
 }
 
 // check compares what a program wants with what it is given.
-func (c *Client) check(p *executable, args, results []Buffer, replica int) error {
+func (c *Client) check(p *executable, args, results []Buffer, device int) error {
 	if len(args) != len(p.Arguments) || len(results) != len(p.Results) {
 		return fmt.Errorf("%d arguments and %d results of a program that has %d and %d", len(args), len(results), len(p.Arguments), len(p.Results))
 	}
@@ -510,8 +518,8 @@ func (c *Client) check(p *executable, args, results []Buffer, replica int) error
 			return fmt.Errorf("argument %d: there is no buffer %d", i, b)
 		case have.donated:
 			return fmt.Errorf("argument %d: buffer %d was given to a program before", i, b)
-		case have.device != replica:
-			return fmt.Errorf("argument %d: buffer %d is on device %d, want %d", i, b, have.device, replica)
+		case have.device != device:
+			return fmt.Errorf("argument %d: buffer %d is on device %d, want %d", i, b, have.device, device)
 		case have.shape != want && !have.shape.equal(*want):
 			return fmt.Errorf("argument %d: buffer %d is a %v, want %v", i, b, have.shape, want)
 		}
@@ -546,7 +554,8 @@ func (c *Client) Close() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dead = errClosed
-	err := errors.Join(c.helper.end(), c.conn.Close(), wire.Unshare(c.shared))
+	c.helper.end()
+	err := errors.Join(c.conn.Close(), wire.Unshare(c.shared))
 	c.shared = nil
 	return err
 }

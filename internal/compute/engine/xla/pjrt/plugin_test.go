@@ -72,9 +72,21 @@ func TestPlugin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, e := range []pjrt.Executable{compiled, loaded} {
-		a := upload(t, c, 0, pjrt.F32, []int{2, 3}, floats(1, 2, 3, 4, 5, 6))
-		b := upload(t, c, 0, pjrt.F32, []int{2, 3}, floats(10, 20, 30, 40, 50, 60))
+	second, err := c.Compile([]byte(sum), pjrt.CompileOptions{Device: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	secondData, err := c.Serialize(second)
+	if err != nil {
+		t.Fatal(err)
+	}
+	secondLoaded, err := c.Deserialize(secondData, pjrt.CompileOptions{Device: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range []pjrt.Executable{compiled, loaded, second, secondLoaded} {
+		a := upload(t, c, i/2, pjrt.F32, []int{2, 3}, floats(1, 2, 3, 4, 5, 6))
+		b := upload(t, c, i/2, pjrt.F32, []int{2, 3}, floats(10, 20, 30, 40, 50, 60))
 		y := c.NewBuffer()
 		if err := c.Execute(e, [][]pjrt.Buffer{{a, b}}, [][]pjrt.Buffer{{y}}); err != nil {
 			t.Fatal(err)
@@ -116,6 +128,36 @@ func TestPlugin(t *testing.T) {
 	back := make([]byte, len(large))
 	if err := c.Download(b, back); err != nil || !slices.Equal(back, large) {
 		t.Errorf("%d bytes: %v", len(large), err)
+	}
+}
+
+// Two devices compute the sum of what each has.
+func TestReplicas(t *testing.T) {
+	c := plugin(t, map[string]any{"cpu_device_count": int64(2)})
+	e, err := c.Compile([]byte(`module @m attributes {mhlo.num_replicas = 2 : i32} { func.func public @main(%a: tensor<2xf32>) -> (tensor<2xf32>, tensor<ui32>) {
+		%0 = "stablehlo.all_reduce"(%a) ({
+		^bb0(%x: tensor<f32>, %y: tensor<f32>):
+			%s = stablehlo.add %x, %y : tensor<f32>
+			stablehlo.return %s : tensor<f32>
+		}) {replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (tensor<2xf32>) -> tensor<2xf32>
+		%r = stablehlo.replica_id : tensor<ui32>
+		return %0, %r : tensor<2xf32>, tensor<ui32> } }`), pjrt.CompileOptions{Replicas: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var args, results [][]pjrt.Buffer
+	for d := range 2 {
+		args = append(args, []pjrt.Buffer{upload(t, c, d, pjrt.F32, []int{2}, floats(1, 10*float32(d+1)))})
+		results = append(results, []pjrt.Buffer{c.NewBuffer(), c.NewBuffer()})
+	}
+	if err := c.Execute(e, args, results); err != nil {
+		t.Fatal(err)
+	}
+	for d := range 2 {
+		sums, id := make([]byte, 8), make([]byte, 4)
+		if err := errors.Join(c.Download(results[d][0], sums), c.Download(results[d][1], id)); err != nil || !slices.Equal(sums, floats(2, 30)) || int(id[0]) != d {
+			t.Errorf("device %d: %v %v %v", d, sums, id, err)
+		}
 	}
 }
 

@@ -126,18 +126,20 @@ func start(cmd *exec.Cmd, log io.Writer) (*process, error) {
 const patience = 2 * time.Second
 
 // end waits until it has ended, and ends it if need be.
-func (p *process) end() error {
+func (p *process) end() {
 	select {
 	case <-p.ended:
 	case <-time.After(patience):
 		p.cmd.Process.Kill()
 		<-p.ended
 	}
-	return nil
 }
 
 // crashed is the error of a connection that ended by itself.
 func (p *process) crashed(cause error) error {
+	if p == nil {
+		return cause
+	}
 	p.end()
 	status := "its connection is gone (" + cause.Error() + ")"
 	if state := p.cmd.ProcessState; state != nil && !state.Success() {

@@ -7,6 +7,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
+	"os/signal"
+	"runtime/debug"
+	"syscall"
 
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt/wire"
 )
@@ -25,6 +29,7 @@ type Plugin interface {
 type Buffer interface {
 	// Download waits until the numbers are computed, and copies them.
 	Download(data []byte) error
+	Size() (int, error) // bytes of a download
 	Free() error
 }
 
@@ -42,7 +47,30 @@ type Executable interface {
 type failed struct{ err error }
 
 func (f failed) Download([]byte) error { return f.err }
+func (f failed) Size() (int, error)    { return 0, f.err }
 func (f failed) Free() error           { return nil }
+
+// What unimo passes on: the other end of a pair of sockets, and a file that is the memory of both.
+const (
+	socket = wire.Socket(3)
+	memory = 4
+)
+
+// Run serves the program that started this one, until it ends.
+func Run(p Plugin) error {
+	if !socket.Open() {
+		return errors.New("unimo starts this program, where --device asks for an accelerator")
+	}
+	// Ctrl-C goes to all programs of a terminal. unimo still needs this one then, to save; this one ends when unimo does.
+	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
+	debug.SetTraceback("none") // what a plugin wrote before it ended this process is the last that is read
+	abortEnds()
+	go func() {
+		socket.AwaitHangup() // also while a plugin computes for long
+		os.Exit(0)
+	}()
+	return Serve(socket, func(size int) ([]byte, error) { return wire.Share(memory, size) }, p)
+}
 
 type server struct {
 	plugin      Plugin
@@ -294,15 +322,19 @@ func (s *server) answer(op wire.Op, f *wire.Fields) error {
 		if err := f.Err(); err != nil {
 			return err
 		}
-		if n > 1<<43 {
-			return fmt.Errorf("download of %d bytes", n)
-		}
 		b, ok := s.buffers[id]
 		if !ok {
 			return fmt.Errorf("no buffer %d", id)
 		}
 		to := s.shared
 		if n > uint64(len(s.shared)) {
+			size, err := b.Size()
+			if err == nil && uint64(size) != n {
+				err = fmt.Errorf("download of %d bytes of %d", n, size)
+			}
+			if err != nil {
+				return errors.Join(s.late(), err)
+			}
 			s.download = make([]byte, n)
 			to = s.download
 		}

@@ -330,22 +330,26 @@ func (f *Fields) Options() []Option {
 	return list
 }
 
+const maxDevices = 1 << 16
+
 // CompileOptions are how a program is compiled.
 type CompileOptions struct {
+	Device   int // the first of the devices
 	Replicas int
 	Flags    []Option // strings
 }
 
 func AppendCompileOptions(b []byte, o CompileOptions) ([]byte, error) {
-	return AppendOptions(AppendUint(b, uint64(o.Replicas)), o.Flags)
+	return AppendOptions(AppendUint(AppendUint(b, uint64(o.Device)), uint64(o.Replicas)), o.Flags)
 }
 
 // CompileOptions reads what AppendCompileOptions wrote.
 func (f *Fields) CompileOptions() CompileOptions {
-	o := CompileOptions{Replicas: int(f.Uint())}
-	if o.Replicas < 1 || o.Replicas > 1<<16 {
-		f.Fail(fmt.Errorf("%d replicas", o.Replicas))
+	device, replicas := f.Uint(), f.Uint()
+	if device > maxDevices || replicas < 1 || replicas > maxDevices {
+		f.Fail(fmt.Errorf("%d devices from %d", replicas, device))
 	}
+	o := CompileOptions{Device: int(device), Replicas: int(replicas)}
 	o.Flags = f.Options()
 	return o
 }

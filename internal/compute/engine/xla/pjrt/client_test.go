@@ -1,0 +1,411 @@
+//go:build linux || darwin
+
+package pjrt
+
+import (
+	"bufio"
+	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+// data are n bytes that differ.
+func data(n int, seed byte) []byte {
+	b := make([]byte, n)
+	for i := range b {
+		b[i] = byte(i) ^ byte(i>>8) ^ byte(i>>16) ^ seed
+	}
+	return b
+}
+
+// setShared has the memory of both programs be small.
+func setShared(t *testing.T, size int) {
+	before := sharedSize
+	sharedSize = size
+	t.Cleanup(func() { sharedSize = before })
+}
+
+func TestClient(t *testing.T) {
+	setShared(t, 1<<16)
+	var log bytes.Buffer
+	c, err := startFake(t, Options{Plugin: "fake", Log: &log, Client: map[string]any{"n": int64(3), "s": "x", "f": float32(0.5), "b": true, "l": []int64{1, -2}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info := c.Info(); info.Platform != "fake" || len(info.Devices) != 2 {
+		t.Errorf("%+v", info)
+	}
+	e, err := c.Compile(program("copies"), CompileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	serialized, err := c.Serialize(e)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e, err = c.Deserialize(serialized, CompileOptions{}); err != nil {
+		t.Fatal(err)
+	}
+	if plan, err := c.Memory(e); err != nil || plan != (Plan{Arguments: 1, Results: 2, Peak: 3}) {
+		t.Errorf("%v %v", plan, err)
+	}
+	a, b, y, z := c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer()
+	if err := errors.Join(c.Upload(a, 0, F32, []int{2, 3}, data(24, 1)), c.Upload(b, 0, I32, []int{3000}, data(12000, 2)),
+		c.Execute(e, [][]Buffer{{a, b}}, [][]Buffer{{y, z}})); err != nil {
+		t.Fatal(err)
+	}
+	first, second := make([]byte, 24), make([]byte, 12000)
+	if err := errors.Join(c.Download(y, first), c.Download(z, second)); err != nil || !slices.Equal(first, data(24, 1)) || !slices.Equal(second, data(12000, 2)) {
+		t.Errorf("%v", err)
+	}
+
+	// The wrong use of it is an error at once, and changes nothing.
+	other := c.NewBuffer()
+	if err := c.Upload(other, 1, F32, []int{2, 3}, data(24, 3)); err != nil {
+		t.Fatal(err)
+	}
+	wrong := map[string]error{
+		"was given to a program before":                             c.Execute(e, [][]Buffer{{a, b}}, [][]Buffer{{c.NewBuffer(), c.NewBuffer()}}),
+		"is a tensor<3000xi32>, want tensor<2x3xf32>":               c.Execute(e, [][]Buffer{{b, b}}, [][]Buffer{{c.NewBuffer(), c.NewBuffer()}}),
+		"is on device 1, want 0":                                    c.Execute(e, [][]Buffer{{other, b}}, [][]Buffer{{c.NewBuffer(), c.NewBuffer()}}),
+		"there is no buffer 0":                                      c.Execute(e, [][]Buffer{{0, b}}, [][]Buffer{{c.NewBuffer(), c.NewBuffer()}}),
+		"1 arguments and 2 results of a program that has 2 and 2":   c.Execute(e, [][]Buffer{{y}}, [][]Buffer{{c.NewBuffer(), c.NewBuffer()}}),
+		"is in use; free it first":                                  c.Execute(e, [][]Buffer{{y, b}}, [][]Buffer{{c.NewBuffer(), b}}),
+		"of a program that runs on 1":                               c.Execute(e, [][]Buffer{{y, b}, {y, b}}, nil),
+		"there is no executable 99":                                 c.Execute(99, nil, nil),
+		"upload of 23 bytes as tensor<2x3xf32>":                     c.Upload(c.NewBuffer(), 0, F32, []int{2, 3}, data(23, 0)),
+		"upload to device 2, and there are 2":                       c.Upload(c.NewBuffer(), 2, F32, nil, data(4, 0)),
+		"has no name of NewBuffer's":                                c.Upload(1000, 0, F32, nil, data(4, 0)),
+		"download: buffer " + fmt.Sprint(a) + " was given":          c.Download(a, first),
+		"download of 23 bytes from tensor<2x3xf32>":                 c.Download(y, first[:23]),
+		"free: there is no buffer 1000":                             c.Free(1000),
+		"this is no executable that was serialized by this version": failure(c.Deserialize([]byte("other"), CompileOptions{})),
+		"the program has no @main":                                  failure(c.Compile([]byte("module {}"), CompileOptions{})),
+		"a program on 2 devices from device 1, and there are 2":     failure(c.Compile(program("copies"), CompileOptions{Device: 1, Replicas: 2})),
+	}
+	for says, err := range wrong {
+		if err == nil || !strings.Contains(err.Error(), says) {
+			t.Errorf("%v, want %q", err, says)
+		}
+	}
+	if err := errors.Join(c.Free(a, b, z, other), c.FreeExecutable(e), c.Download(y, first)); err != nil {
+		t.Error(err)
+	}
+	if err := errors.Join(c.Close(), c.Close()); err != nil {
+		t.Error(err)
+	}
+	if err := c.Download(y, first); err != errClosed {
+		t.Error(err)
+	}
+	if want := "opened fake [{b true} {f 0.5} {l [1 -2]} {n 3} {s x}]\n"; log.String() != want {
+		t.Errorf("the log is %q, want %q", log.String(), want)
+	}
+}
+
+func failure[T any](_ T, err error) error { return err }
+
+// Whatever the sizes, what comes back is what went there.
+func TestSizes(t *testing.T) {
+	setShared(t, 8<<10)
+	c := started(t)
+	rapid.Check(t, func(r *rapid.T) {
+		var list []Buffer
+		var sizes []int
+		for i := range rapid.IntRange(1, 5).Draw(r, "buffers") {
+			n := rapid.SampledFrom([]int{0, 1, 63, 4 << 10, 4<<10 + 1, 5000, 8 << 10, 8<<10 + 1, 30_000}).Draw(r, "size")
+			b := c.NewBuffer()
+			if err := c.Upload(b, 0, I8, []int{n}, data(n, byte(i))); err != nil {
+				r.Fatal(err)
+			}
+			list, sizes = append(list, b), append(sizes, n)
+		}
+		for i, b := range list {
+			got := make([]byte, sizes[i])
+			if err := c.Download(b, got); err != nil || !slices.Equal(got, data(sizes[i], byte(i))) {
+				r.Fatalf("%d bytes: %v", sizes[i], err)
+			}
+		}
+		if err := c.Free(list...); err != nil {
+			r.Fatal(err)
+		}
+	})
+}
+
+// What goes wrong with a request that was not waited for comes with the next download, once, and with all that depends on it.
+func TestDeferredErrors(t *testing.T) {
+	c := started(t)
+	e, err := c.Compile(program("fails"), CompileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := c.NewBuffer(), c.NewBuffer()
+	y := []Buffer{c.NewBuffer(), c.NewBuffer()}
+	z := []Buffer{c.NewBuffer(), c.NewBuffer()}
+	if err := errors.Join(c.Upload(a, 0, F32, []int{2, 3}, data(24, 1)), c.Upload(b, 0, I32, []int{3000}, data(12000, 2)),
+		c.Execute(e, [][]Buffer{{a, b}}, [][]Buffer{y}), c.Execute(e, [][]Buffer{y}, [][]Buffer{z})); err != nil {
+		t.Fatal(err)
+	}
+	got := make([]byte, 12000)
+	for i, b := range []Buffer{b, b, z[1], z[1]} {
+		err := c.Download(b, got)
+		if e, ok := errors.AsType[*Error](err); i != 1 && (!ok || e.Code != 8) || i == 1 && err != nil {
+			t.Errorf("download %d: %v", i, err)
+		}
+	}
+}
+
+func TestStart(t *testing.T) {
+	_, err := startFake(t, Options{Plugin: "broken"})
+	if e, ok := errors.AsType[*Error](err); !ok || e.Code != 9 || e.Message != "no visible device" {
+		t.Errorf("%#v", err)
+	}
+	if _, err := startFake(t, Options{Plugin: "fake", Client: map[string]any{"x": 1.5}}); err == nil || !strings.Contains(err.Error(), "option x is float64, want") {
+		t.Error(err)
+	}
+	if _, err := Start(Options{Helper: "/bin/true"}); err == nil || !strings.Contains(err.Error(), "unimo-xla ended: its connection is gone") {
+		t.Error(err)
+	}
+	if _, err := Start(Options{Helper: "/nowhere/unimo-xla"}); !errors.Is(err, ErrNoHelper) {
+		t.Error(err)
+	}
+	t.Setenv(HelperVariable, "")
+	t.Setenv("PATH", t.TempDir())
+	if _, err := Start(Options{}); !errors.Is(err, ErrNoHelper) || !strings.Contains(err.Error(), "not in PATH; put it there, or name it with UNIMO_XLA") {
+		t.Error(err)
+	}
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command(own) // by hand
+	cmd.Env = append(os.Environ(), roleVariable+"=helper")
+	if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), "unimo starts this program") {
+		t.Errorf("%s %v", out, err)
+	}
+}
+
+// A plugin that ends its process says why, and all that is asked afterwards is answered with that.
+func TestAborts(t *testing.T) {
+	c := started(t)
+	e, err := c.Compile(program("aborts"), CompileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, y, z := c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer()
+	if err := errors.Join(c.Upload(a, 0, F32, []int{2, 3}, data(24, 1)), c.Upload(b, 0, I32, []int{3000}, data(12000, 2)),
+		c.Execute(e, [][]Buffer{{a, b}}, [][]Buffer{{y, z}})); err != nil {
+		t.Fatal(err)
+	}
+	err = c.Download(y, make([]byte, 24))
+	crash, ok := errors.AsType[*CrashError](err)
+	if !ok || !strings.HasPrefix(crash.Status, "signal: aborted") || !strings.HasSuffix(crash.Stderr, "Check failed: it is so") || !strings.Contains(err.Error(), "--resume") {
+		t.Errorf("%#v", err)
+	}
+	for _, other := range []error{c.Upload(c.NewBuffer(), 0, F32, nil, data(4, 0)), c.Free(a), c.Execute(e, nil, nil), c.FreeExecutable(e),
+		failure(c.Memory(e)), failure(c.Serialize(e)), failure(c.Compile(program("copies"), CompileOptions{}))} {
+		if other != err {
+			t.Errorf("%v", other)
+		}
+	}
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+}
+
+// work uses the client until it fails.
+func work(c *Client, r *rand.Rand) error {
+	e, err := c.Compile(program("copies"), CompileOptions{})
+	if err != nil {
+		return err
+	}
+	large := make([]byte, 200_000)
+	for {
+		a, b, y, z, l := c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer()
+		err := errors.Join(c.Upload(a, 0, F32, []int{2, 3}, data(24, 1)), c.Upload(b, 0, I32, []int{3000}, large[:12000]), c.Execute(e, [][]Buffer{{a, b}}, [][]Buffer{{y, z}}))
+		if err == nil && r.IntN(3) == 0 {
+			err = c.Download(z, large[:12000])
+		}
+		if err == nil && r.IntN(3) == 0 {
+			err = errors.Join(c.Upload(l, 1, I8, []int{len(large)}, large), c.Download(l, large), c.Free(l))
+		}
+		if err == nil && r.IntN(10) == 0 {
+			e, err = c.Compile(program("copies"), CompileOptions{})
+		}
+		if err = errors.Join(err, c.Free(a, b, y, z)); err != nil {
+			return err
+		}
+	}
+}
+
+// opened lists the files of this process; on Linux memory without a name is among them.
+func opened(t *testing.T) []string {
+	t.Helper()
+	if runtime.GOOS != "linux" {
+		return nil
+	}
+	runtime.GC()
+	var list []string
+	links, err := filepath.Glob("/proc/self/fd/*")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, link := range links {
+		if to, err := os.Readlink(link); err == nil && (strings.HasPrefix(to, "socket:") || strings.Contains(to, "memfd:")) {
+			list = append(list, to)
+		}
+	}
+	maps, err := os.ReadFile("/proc/self/maps")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for line := range strings.Lines(string(maps)) {
+		if strings.Contains(line, "unimo-xla (deleted)") {
+			list = append(list, line)
+		}
+	}
+	return list
+}
+
+// gone says whether a process ends soon. Whoever has it then may be slow to notice.
+func gone(pid int) bool {
+	for range 500 {
+		stat, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if syscall.Kill(pid, 0) == syscall.ESRCH || bytes.Contains(stat, []byte(") Z ")) {
+			return true
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+	return false
+}
+
+// A helper program that is killed at any moment leaves an error, and nothing else.
+func TestKilled(t *testing.T) {
+	setShared(t, 1<<16)
+	before := opened(t)
+	r := rand.New(rand.NewPCG(21, 50))
+	for i := range 50 {
+		c, err := startFake(t, Options{Plugin: "fake"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		pid := c.helper.cmd.Process.Pid
+		var two sync.WaitGroup
+		errs := make([]error, 2)
+		for w := range errs {
+			own := rand.New(rand.NewPCG(uint64(i), uint64(w)))
+			two.Go(func() { errs[w] = work(c, own) })
+		}
+		time.Sleep(time.Duration(r.IntN(15_000)) * time.Microsecond)
+		syscall.Kill(pid, syscall.SIGKILL)
+		done := make(chan struct{})
+		go func() { two.Wait(); close(done) }()
+		select {
+		case <-done:
+		case <-time.After(20 * time.Second):
+			t.Fatal("a request waits for a helper program that is gone")
+		}
+		for _, err := range errs {
+			if crash, ok := errors.AsType[*CrashError](err); !ok || crash.Status != "signal: killed" {
+				t.Errorf("%v", err)
+			}
+		}
+		if err := c.Close(); err != nil || !gone(pid) {
+			t.Errorf("process %d: %v", pid, err)
+		}
+	}
+	if after := opened(t); !slices.Equal(after, before) {
+		t.Errorf("open after 50 ends: %q, before: %q", after, before)
+	}
+}
+
+// A request that waits is woken up by Close.
+func TestCloseWakes(t *testing.T) {
+	c := started(t)
+	e, err := c.Compile(program("lasts"), CompileOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b, y, z := c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer()
+	if err := errors.Join(c.Upload(a, 0, F32, []int{2, 3}, data(24, 1)), c.Upload(b, 0, I32, []int{3000}, data(12000, 2)),
+		c.Execute(e, [][]Buffer{{a, b}}, [][]Buffer{{y, z}})); err != nil {
+		t.Fatal(err)
+	}
+	waits := make(chan error)
+	go func() { waits <- c.Download(y, make([]byte, 24)) }()
+	time.Sleep(10 * time.Millisecond)
+	if err := c.Close(); err != nil {
+		t.Error(err)
+	}
+	if err := <-waits; err != errClosed {
+		t.Error(err)
+	}
+}
+
+// parent starts a helper program, says its process, and keeps it at work.
+func parent() int {
+	os.Setenv(roleVariable, "helper")
+	own, err := os.Executable()
+	if err != nil {
+		return 1
+	}
+	c, err := Start(Options{Helper: own, Plugin: "fake"})
+	if err != nil {
+		return 1
+	}
+	fmt.Println(c.helper.cmd.Process.Pid)
+	if os.Getenv("UNIMO_TEST_LASTS") != "" {
+		e, _ := c.Compile([]byte("module @lasts { func.func @main() -> tensor<f32> {} }"), CompileOptions{})
+		y := c.NewBuffer()
+		c.Execute(e, [][]Buffer{{}}, [][]Buffer{{y}})
+		c.Download(y, make([]byte, 4))
+	}
+	work(c, rand.New(rand.NewPCG(1, 1)))
+	return 0
+}
+
+// Who starts a helper program takes it along when killed, also while the plugin computes.
+func TestNoOrphan(t *testing.T) {
+	own, err := os.Executable()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		cmd := exec.Command(own)
+		cmd.Env = append(os.Environ(), roleVariable+"=parent")
+		if i%2 == 1 {
+			cmd.Env = append(cmd.Env, "UNIMO_TEST_LASTS=1")
+		}
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		line, err := bufio.NewReader(out).ReadString('\n')
+		pid, _ := strconv.Atoi(strings.TrimSpace(line))
+		if err != nil || pid == 0 || syscall.Kill(pid, 0) != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		time.Sleep(20 * time.Millisecond)
+		cmd.Process.Kill()
+		cmd.Wait()
+		if !gone(pid) {
+			t.Errorf("the helper program %d goes on without its parent", pid)
+		}
+	}
+}
