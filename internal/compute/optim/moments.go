@@ -187,7 +187,10 @@ func (f *factored) step(p, grad *engine.Tensor, rows []int32, s stepping) {
 	f.settle(s.number)
 	f.done++
 	blocks := f.blocks(count, p, grad, rows)
-	f.average(blocks, count, p, grad, rows, s.GradScale)
+	with := f.average(blocks, count, p, grad, rows, s.GradScale)
+	if f.dev.Rowwise() {
+		with = count // those given are the rows with a gradient, by definition
+	}
 
 	columns := engine.Values(f.dev, f.columns)
 	ratio := f.dev.New(1, p.Cols)
@@ -212,7 +215,7 @@ func (f *factored) step(p, grad *engine.Tensor, rows []int32, s stepping) {
 			f.dev.Free(u)
 		})
 	}
-	root := math.Sqrt(squares / float64(count*p.Cols))
+	root := math.Sqrt(squares / float64(max(with, 1)*p.Cols))
 	step.StepSize, step.Decay = s.uncorrected/float32(max(1, root)), s.Decay
 	for _, b := range blocks {
 		b.parameter(func(p *engine.Tensor) {
@@ -233,8 +236,8 @@ func (f *factored) update(p, g, ratio *engine.Tensor, b block, step engine.AdamS
 	}
 }
 
-// average takes the squares of gradients into the averages.
-func (f *factored) average(blocks []block, count int, p, grad *engine.Tensor, rows []int32, scale float32) {
+// average takes the squares of gradients into the averages, and returns how many rows have a gradient.
+func (f *factored) average(blocks []block, count int, p, grad *engine.Tensor, rows []int32, scale float32) (with int) {
 	sums := make([]float64, count)
 	f.dev.RowSquares(sums, grad, rows)
 	square := float64(scale) * float64(scale)
@@ -249,6 +252,9 @@ func (f *factored) average(blocks []block, count int, p, grad *engine.Tensor, ro
 		mean := s * square / float64(p.Cols)
 		all += mean
 		averages[row] = kept(f.beta2*averages[row] + rest*float32(mean))
+		if s > 0 {
+			with++
+		}
 	}
 	f.dev.Write(f.rows, averages)
 
@@ -268,6 +274,7 @@ func (f *factored) average(blocks []block, count int, p, grad *engine.Tensor, ro
 	columns[p.Cols] = kept(f.beta2*columns[p.Cols] + rest*float32(all/float64(p.Rows)))
 	f.dev.Write(f.columns, columns)
 	f.dev.Free(sum)
+	return with
 }
 
 func (f *factored) idle(p *engine.Tensor, rows, from []int32, history []engine.AdamStep, _ int) {

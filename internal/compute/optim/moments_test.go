@@ -136,6 +136,30 @@ func TestFactoredMomentsPostponed(t *testing.T) {
 	})
 }
 
+// On a device that is not rowwise a table moves as by rows.
+func TestFactoredMomentsOfAllRows(t *testing.T) {
+	cfg := Default
+	cfg.Moments, cfg.WeightDecay = MomentsFactored, 0.01
+	rapid.Check(t, func(t *rapid.T) {
+		rows, all := newEmbedding(cpu.New(), cfg, false), newEmbedding(whole{cpu.New()}, cfg, false)
+		for step := range 5 {
+			ids := rapid.SliceOfN(rapid.Int32Range(0, embeddingRows-1), 1, 4).Draw(t, "ids")
+			rows.step(t, step, ids, step != 2)
+			all.step(t, step, ids, step != 2)
+		}
+		rows.adam.Settle()
+		all.adam.Settle()
+		for i, p := range rows.params {
+			got := all.values(all.params[i].Value)
+			for j, want := range rows.values(p.Value) {
+				if math.Abs(float64(got[j]-want)) > 1e-6 {
+					t.Fatalf("%s: element %d is %v, want %v", p.Name, j, got[j], want)
+				}
+			}
+		}
+	})
+}
+
 func TestMomentBytes(t *testing.T) {
 	for _, moments := range []string{MomentsFloat32, MomentsBfloat16, MomentsFactored} {
 		for _, shape := range [][2]int{{1, 7}, {7, 1}, {6, 5}} {
