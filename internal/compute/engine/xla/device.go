@@ -1,0 +1,99 @@
+package xla
+
+import (
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+)
+
+// Precision says how factors of products are rounded. Everything else is float32.
+type Precision int
+
+// The precisions.
+const (
+	Float32  Precision = iota // not at all
+	TF32                      // as the device likes: on NVIDIA's chips to 11 bits
+	BFloat16                  // to 8 bits
+)
+
+// Options say how a device computes.
+type Options struct {
+	Precision Precision
+}
+
+// Device records operations and runs them on a chip, through a plugin. It implements [engine.Device].
+type Device struct {
+	engine.Device // what is missing yet
+	*shared
+	trace trace
+}
+
+// shared is what a device and its forks have in common.
+type shared struct {
+	options Options
+	client  *pjrt.Client
+
+	mu       sync.Mutex
+	programs map[uint64]*program
+	stats    Stats
+}
+
+// Stats count what a device and its forks have done.
+type Stats struct {
+	Compiled  int           // programs
+	Compiling time.Duration // writing and compiling them
+	Ran       int           // programs, each run counted
+}
+
+// New returns a device on the first chip of a client.
+func New(c *pjrt.Client, o Options) *Device {
+	return newDevice(&shared{options: o, client: c, programs: map[uint64]*program{}})
+}
+
+func newDevice(s *shared) *Device {
+	d := &Device{shared: s}
+	d.trace.shared, d.trace.known = s, map[key]int{}
+	d.trace.reset()
+	return d
+}
+
+// Stats returns what was done until now.
+func (d *Device) Stats() Stats {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return d.stats
+}
+
+// Name implements [engine.Device].
+func (d *Device) Name() string {
+	info := d.client.Info()
+	return fmt.Sprintf("%s (%s)", info.Platform, info.Devices[0].Kind)
+}
+
+// Limit implements [engine.Device]: the host's loops have all threads.
+func (d *Device) Limit() parallel.Limit { return 0 }
+
+// Fork implements [engine.Device].
+func (d *Device) Fork() engine.Device {
+	d.trace.mu.Lock()
+	defer d.trace.mu.Unlock()
+	d.trace.flush() // what the fork reads is there
+	return newDevice(d.shared)
+}
+
+// must ends the computation: operations return no errors, so a device that fails panics with an [engine.Failure].
+func must(err error) {
+	if err != nil {
+		panic(engine.Failure{Err: err})
+	}
+}
+
+func (s *shared) ran() {
+	s.mu.Lock()
+	s.stats.Ran++
+	s.mu.Unlock()
+}

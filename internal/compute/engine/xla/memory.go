@@ -1,0 +1,142 @@
+package xla
+
+import (
+	"fmt"
+	"unsafe"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+)
+
+// memory is the content of a tensor: a buffer of the plugin's, or a value of a trace that has not run. Both have grid(rows) rows. What
+// the rows behind the tensor's hold is finite and nothing else: operations for which it matters take the number of rows as an input.
+// Gradients are the exception: those rows of theirs are zero, and every backward operation keeps it so.
+type memory struct {
+	rows, cols int
+	buffer     pjrt.Buffer    // 0: none yet
+	whole      *engine.Tensor // of a part: what it is a part of, from row from on
+	from       int
+
+	trace   *trace // in which the rest counts, in that epoch of it; nil: in none
+	epoch   int
+	value   int
+	changed int // place in what the program changes; -1: the buffer is up to date
+	read    int // place in the program's arguments; -1: it does not read the buffer
+}
+
+func of(t *engine.Tensor) *memory {
+	m, ok := t.Memory.(*memory)
+	if !ok {
+		panic(fmt.Sprintf("xla: a tensor of %T, which is not this device's or was freed", t.Memory))
+	}
+	return m
+}
+
+// New implements [engine.Device].
+func (d *Device) New(rows, cols int) *engine.Tensor {
+	return &engine.Tensor{Rows: rows, Cols: cols, Memory: &memory{rows: rows, cols: cols}}
+}
+
+// Free implements [engine.Device].
+func (d *Device) Free(t *engine.Tensor) {
+	if t == nil {
+		return
+	}
+	m := of(t)
+	t.Memory = nil // a later use fails loudly
+	tr := &d.trace
+	if m.trace != nil {
+		tr = m.trace
+	}
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	tr.drop(m)
+}
+
+// Wrap implements [engine.Device]; the numbers are copied.
+func (d *Device) Wrap(rows, cols int, host []float32) *engine.Tensor {
+	t := d.New(rows, cols)
+	d.Write(t, host)
+	return t
+}
+
+// Part implements [engine.Device].
+func (d *Device) Part(t *engine.Tensor, from, to int) *engine.Tensor {
+	if from < 0 || to < from || to > t.Rows {
+		panic(engine.ShapeError{Op: "part", Detail: fmt.Sprintf("rows %d to %d of %d", from, to, t.Rows)})
+	}
+	if m := of(t); m.whole != nil {
+		t, from, to = m.whole, m.from+from, m.from+to
+	}
+	return &engine.Tensor{Rows: to - from, Cols: t.Cols, Memory: &memory{rows: to - from, cols: t.Cols, whole: t, from: from}}
+}
+
+// Write implements [engine.Device].
+func (d *Device) Write(dst *engine.Tensor, host []float32) {
+	checkLen("write", dst, len(host))
+	m := of(dst)
+	if m.whole != nil {
+		temporary := d.Wrap(dst.Rows, dst.Cols, host)
+		d.Copy(dst, temporary)
+		d.Free(temporary)
+		return
+	}
+	physical := host
+	if n := grid(m.rows) * m.cols; n != len(host) {
+		physical = make([]float32, n)
+		copy(physical, host)
+	}
+	d.trace.mu.Lock()
+	defer d.trace.mu.Unlock()
+	d.trace.drop(m)
+	m.buffer = d.client.NewBuffer()
+	must(d.client.Upload(m.buffer, 0, pjrt.F32, []int{grid(m.rows), m.cols}, bytesOf(physical)))
+}
+
+// Read implements [engine.Device].
+func (d *Device) Read(host []float32, src *engine.Tensor) {
+	checkLen("read", src, len(host))
+	if len(host) == 0 {
+		return
+	}
+	m := of(src)
+	if m.whole != nil {
+		temporary := d.New(src.Rows, src.Cols)
+		d.Copy(temporary, src)
+		d.Read(host, temporary)
+		d.Free(temporary)
+		return
+	}
+	copy(host, d.physical(m))
+}
+
+// physical returns all rows of the device's memory.
+func (d *Device) physical(m *memory) []float32 {
+	if m.trace != nil {
+		m.trace.run(m)
+	}
+	all := make([]float32, grid(m.rows)*m.cols)
+	if m.buffer != 0 { // else nothing was written yet
+		must(d.client.Download(m.buffer, bytesOf(all)))
+	}
+	return all
+}
+
+// Zero implements [engine.Device].
+func (d *Device) Zero(t *engine.Tensor) {
+	record(d, "zero", none{}, func(b *builder, _ none, _ []val) []val { return nil }, []*engine.Tensor{t})
+}
+
+// Sparse implements [engine.Device]. All rows are alike here.
+func (d *Device) Sparse(*engine.Tensor) {}
+
+func checkLen(op string, t *engine.Tensor, n int) {
+	if t.Len() != n {
+		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d values for %d x %d", n, t.Rows, t.Cols)})
+	}
+}
+
+func bytesOf[T any](s []T) []byte {
+	var one T
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(s))), len(s)*int(unsafe.Sizeof(one)))
+}

@@ -1,0 +1,62 @@
+package xla
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+)
+
+func TestMemory(t *testing.T) {
+	d := open(t, Options{})
+	host := make([]float32, 9*3)
+	for i := range host {
+		host[i] = float32(i)
+	}
+	x := d.Wrap(9, 3, host)
+	if got := engine.Values(d, x); !slices.Equal(got, host) {
+		t.Errorf("read %v, want %v", got, host)
+	}
+	if got := engine.Values(d, d.Part(x, 2, 4)); !slices.Equal(got, host[6:12]) {
+		t.Errorf("a part is %v", got)
+	}
+	y := d.New(9, 3)
+	d.Zero(y)
+	if got := engine.Values(d, y); !slices.Equal(got, make([]float32, 27)) {
+		t.Errorf("zeros are %v", got)
+	}
+	d.Zero(d.Part(x, 4, 9))
+	clear(host[12:])
+	if got := engine.Values(d, x); !slices.Equal(got, host) {
+		t.Errorf("with zeros %v, want %v", got, host)
+	}
+	d.Write(d.Part(x, 0, 1), []float32{7, 8, 9})
+	copy(host, []float32{7, 8, 9})
+	if got := engine.Values(d, x); !slices.Equal(got, host) {
+		t.Errorf("after writing a part %v, want %v", got, host)
+	}
+	fork := d.Fork()
+	if got := engine.Values(fork, x); !slices.Equal(got, host) {
+		t.Errorf("a fork reads %v, want %v", got, host)
+	}
+	fork.Free(x)
+	d.Free(y)
+	d.Free(nil)
+	empty := d.Wrap(0, 3, nil)
+	if got := engine.Values(d, empty); len(got) != 0 {
+		t.Errorf("nothing is %v", got)
+	}
+}
+
+func TestProgramsAreCompiledOnce(t *testing.T) {
+	d := open(t, Options{})
+	for n := 513; n <= 640; n++ {
+		x := d.Wrap(n, 1, make([]float32, n))
+		d.Zero(x)
+		engine.Values(d, x)
+		d.Free(x)
+	}
+	if s := d.Stats(); s.Compiled != 1 || s.Ran != 128 {
+		t.Errorf("%d programs compiled and %d ran, want 1 and 128", s.Compiled, s.Ran)
+	}
+}
