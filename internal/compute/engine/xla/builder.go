@@ -120,7 +120,7 @@ func (b *builder) compare(direction string, x, y val) val {
 // choose takes elements of x where the condition holds, else of y.
 func (b *builder) choose(condition, x, y val) val {
 	if !slices.Equal(x.dims, y.dims) || x.typ != y.typ || !slices.Equal(condition.dims, x.dims) {
-		panic(fmt.Sprintf("xla: choose by %s of %s and %s", condition.tensor(), x.tensor(), y.tensor()))
+		panic(fmt.Sprintf("xla: select among %s and %s with %s", x.tensor(), y.tensor(), condition.tensor()))
 	}
 	return b.line(x.typ, x.dims, "stablehlo.select %s, %s, %s : %s, %s", condition.name, x.name, y.name, condition.tensor(), x.tensor())
 }
