@@ -35,7 +35,7 @@ func Dropout(dst, x []float32, prob float32, key, stream, offset uint64, accumul
 	if accumulate {
 		apply = impl.dropoutAdd
 	}
-	threshold, scale := dropThreshold(prob)
+	threshold, scale := DropThreshold(prob)
 	buffer := bitsBuffers.Get().(*[bitsChunk]uint32)
 	defer bitsBuffers.Put(buffer)
 	for lo := 0; lo < len(dst); {
@@ -58,9 +58,9 @@ func checkProb(kernel string, prob float32) {
 	}
 }
 
-// dropThreshold returns the least word that keeps an element and what is kept is
+// DropThreshold returns the least word that keeps an element and what is kept is
 // multiplied by. Below 1 prob is at most 1-2⁻²⁴, so the threshold fits its type.
-func dropThreshold(prob float32) (threshold uint32, scale float32) {
+func DropThreshold(prob float32) (threshold uint32, scale float32) {
 	return uint32(math.Round(float64(prob) * (1 << 32))), 1 / (1 - prob)
 }
 
@@ -113,6 +113,6 @@ func DropWords(dst, x []float32, words []uint32, prob float32) {
 		clear(dst)
 		return
 	}
-	threshold, scale := dropThreshold(prob)
+	threshold, scale := DropThreshold(prob)
 	active().dropout(dst, x, words, threshold, scale)
 }

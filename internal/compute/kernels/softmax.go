@@ -75,7 +75,7 @@ func SoftmaxBackward(x, d []float32, scale, logSum float32, words []uint32, prob
 		clear(d)
 		return
 	}
-	threshold, keep := dropThreshold(prob)
+	threshold, keep := DropThreshold(prob)
 	active().softmaxDropoutBackward(x, d, scale, logSum, words, threshold, keep)
 }
 

@@ -39,9 +39,22 @@ func tensorType(t pjrt.Type, dims []int) string {
 type builder struct {
 	text      strings.Builder
 	n         int
-	precision Precision
-	philox    bool           // rng_bit_generator is the project's generator
 	constants map[string]val // by their text
+	builderOptions
+}
+
+// builderOptions are what programs depend on besides operations.
+type builderOptions struct {
+	precision Precision
+	philox    func() bool // the plugin's generator is the project's
+}
+
+func newBuilder(o builderOptions) *builder {
+	return &builder{constants: map[string]val{}, builderOptions: o}
+}
+
+func (s *shared) builderOptions() builderOptions {
+	return builderOptions{precision: s.options.Precision, philox: s.philox}
 }
 
 // Dtype of most values.

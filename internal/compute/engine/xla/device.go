@@ -40,6 +40,8 @@ type shared struct {
 	mu       sync.Mutex
 	programs map[uint64]*program
 	stats    Stats
+
+	generator generator
 }
 
 // Stats count what a device and its forks have done.

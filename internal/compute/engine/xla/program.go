@@ -19,7 +19,7 @@ func (s *shared) program(tr *trace) *program {
 		return p
 	}
 	began := time.Now()
-	text := tr.text(s.options.Precision, true)
+	text := tr.text(s.builderOptions())
 	executable, err := s.client.Compile(text, pjrt.CompileOptions{Replicas: 1})
 	must(err)
 	p := &program{executable}

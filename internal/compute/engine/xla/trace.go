@@ -343,8 +343,8 @@ func (tr *trace) flush() {
 }
 
 // text writes the program.
-func (tr *trace) text(precision Precision, philox bool) []byte {
-	b := &builder{precision: precision, philox: philox, constants: map[string]val{}}
+func (tr *trace) text(o builderOptions) []byte {
+	b := newBuilder(o)
 	values := make([]val, tr.values)
 	donated := map[int]int{}
 	for i, m := range tr.changed {
