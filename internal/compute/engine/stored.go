@@ -1,6 +1,10 @@
 package engine
 
-import "fmt"
+import (
+	"fmt"
+
+	"github.com/unimo-go/unimo/internal/compute/kernels"
+)
 
 // Format says what a tensor's numbers are in memory.
 type Format uint8
@@ -55,4 +59,54 @@ func (s Stored) Check() {
 	if min(s.Rows, s.Cols) < 0 || len(s.Halves) != halves || len(s.Bytes) != bytes || len(s.Scales) != scales {
 		panic(ShapeError{"store", fmt.Sprintf("%d halves, %d bytes and %d scales for %d x %d of %v", len(s.Halves), len(s.Bytes), len(s.Scales), s.Rows, s.Cols, s.Format)})
 	}
+}
+
+// Floats returns the numbers in float32.
+func (s *Stored) Floats() []float32 {
+	x := make([]float32, s.Rows*s.Cols)
+	s.ReadRows(x, 0)
+	return x
+}
+
+// ReadRows sets x to the numbers of whole rows, from row on.
+func (s *Stored) ReadRows(x []float32, row int) {
+	at := row * s.Cols
+	if format, ok := s.Half(); ok {
+		format.Widen(x, s.Halves[at:at+len(x)])
+		return
+	}
+	for ; len(x) > 0; x, row = x[s.Cols:], row+1 {
+		for i, v := range s.Bytes[row*s.Cols:][:s.Cols] {
+			scale := row
+			if !s.ByRow {
+				scale = i
+			}
+			x[i] = float32(v) * s.Scales[scale]
+		}
+	}
+}
+
+// Half says what the 16-bit numbers of s are; ok is false if it has none. The receiver may be nil.
+func (s *Stored) Half() (format kernels.HalfFormat, ok bool) {
+	switch {
+	case s == nil:
+	case s.Format == BFloat16:
+		return kernels.BFloat16, true
+	case s.Format == Float16:
+		return kernels.Float16, true
+	}
+	return 0, false
+}
+
+// Multiplied says whether s is bytes with a scale for each column of a product with op(s), whose sums fit, so that bytes are multiplied.
+// The receiver may be nil.
+func (s *Stored) Multiplied(op Transpose) bool {
+	if s == nil || s.Format != Int8 || s.ByRow != (op == NT) {
+		return false
+	}
+	k := s.Rows
+	if s.ByRow {
+		k = s.Cols
+	}
+	return k <= kernels.Int8MaxK
 }

@@ -42,11 +42,11 @@ func (d *Device) MatMul(dst, a, b *engine.Tensor, op engine.Transpose, accumulat
 func (d *Device) Prepare(w *engine.Tensor, op engine.Transpose) engine.Weight {
 	weight := engine.Plain(w, op)
 	n, k := weight.Out(), weight.In()
-	if s := storedOf(w); s.multiplied(op) {
+	if s := d.StoredAs(w); s.Multiplied(op) {
 		memory := bytesOf(data(d.New(1, (kernels.Int8Len(n, k)+3)/4)))
 		weight.Prepared = kernels.NewInt8Matrix(memory, s.Bytes, w.Cols, s.Scales, n, k, flagsOf(op), d.limit)
 		return weight
-	} else if format, ok := s.half(); ok {
+	} else if format, ok := s.Half(); ok {
 		memory := halvesOf(data(d.New(1, (kernels.HalfLen(n, k)+1)/2)))[:kernels.HalfLen(n, k)]
 		weight.Prepared = kernels.NewHalfMatrix(memory, s.Halves, format, w.Cols, n, k, flagsOf(op), d.limit)
 		return weight

@@ -126,7 +126,7 @@ func (d *Device) Write(dst *engine.Tensor, host []float32) {
 func (d *Device) Read(host []float32, src *engine.Tensor) {
 	checkLen("read", src, len(host))
 	if s := storedOf(src); s != nil {
-		s.read(host, 0)
+		s.ReadRows(host, 0)
 		return
 	}
 	copy(host, data(src))
@@ -135,7 +135,7 @@ func (d *Device) Read(host []float32, src *engine.Tensor) {
 // Host returns the memory of t itself, or of a stored one a copy; see [engine.Values].
 func (d *Device) Host(t *engine.Tensor) []float32 {
 	if s := storedOf(t); s != nil {
-		return s.floats()
+		return s.Floats()
 	}
 	return data(t)
 }

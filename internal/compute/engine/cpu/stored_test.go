@@ -131,7 +131,7 @@ func TestStoredWeights(t *testing.T) {
 				mustPanicWithShape(t, "a gradient", func() {
 					d.VocabularyLossBackward(d.New(m, hidden), nil, nil, loss, stats, x, stored, bias, labels, 0, false, false)
 				})
-				if !storedOf(stored.Tensor).multiplied(op) {
+				if !d.StoredAs(stored.Tensor).Multiplied(op) {
 					if !sameBits(data(got), data(want)) {
 						t.Errorf("%s, product %d: differs from float32", name, op)
 					}

@@ -16,6 +16,7 @@ type memory struct {
 	buffer     pjrt.Buffer    // 0: none yet
 	whole      *engine.Tensor // of a part: what it is a part of, from row from on
 	from       int
+	stored     *engine.Stored // of Store: what it was made of
 
 	trace   *trace // in which the rest counts, in that epoch of it; nil: in none
 	epoch   int

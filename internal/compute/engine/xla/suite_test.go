@@ -7,6 +7,8 @@ import (
 	"sync"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
@@ -70,7 +72,7 @@ func same(t *testing.T, tolerance float64, gradients int, run func(d engine.Devi
 	sameOn(t, open(t, Options{}), tolerance, gradients, run)
 }
 
-func sameOn(t *testing.T, x *Device, tolerance float64, gradients int, run func(d engine.Device, n *numbers) []*engine.Tensor) {
+func sameOn(t rapid.TB, x *Device, tolerance float64, gradients int, run func(d engine.Device, n *numbers) []*engine.Tensor) {
 	t.Helper()
 	results := func(d engine.Device) []*engine.Tensor { return run(d, &numbers{d, rand.New(rand.NewPCG(1, 2))}) }
 	c := cpu.New()

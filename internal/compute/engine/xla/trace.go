@@ -108,8 +108,11 @@ func (tr *trace) note(numbers ...int) {
 // record appends an operation. lower writes it in StableHLO, from the attributes and the operands to the values of outs; of an out that is nil
 // the value is ignored. It is a function of the package or captures nothing: what it depends on is in attrs, which with the
 // operands' shapes decide whether a program is there already. Nothing that changes from step to step belongs there: numbers go in as inputs.
-// Where lower returns nil the outs are zeros.
+// Where lower returns nil the outs are zeros. An operation whose outs have no elements is none.
 func record[A comparable](d *Device, name string, attrs A, lower func(b *builder, attrs A, ins []val) []val, outs []*engine.Tensor, ins ...operand) {
+	if !slices.ContainsFunc(outs, func(t *engine.Tensor) bool { return t != nil && t.Len() > 0 }) {
+		return
+	}
 	tr := &d.trace
 	tr.mu.Lock()
 	c := call{name: name, lower: func(b *builder, ins []val) []val { return lower(b, attrs, ins) }}
@@ -384,6 +387,10 @@ func (tr *trace) text(o builderOptions) []byte {
 		n := 1
 		if len(in.dims) > 0 {
 			n = in.dims[0]
+		}
+		if n == 0 {
+			values[in.value] = b.bits(b.integer(pjrt.U32, 0, in.dims...), in.typ)
+			continue
 		}
 		v := b.slice(packed, []int{in.from}, []int{in.from + n})
 		values[in.value] = b.bits(b.reshape(v, in.dims...), in.typ)
