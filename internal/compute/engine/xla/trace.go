@@ -219,7 +219,6 @@ func lowerPutPart(b *builder, p part, ins []val) []val {
 func (d *Device) ints(x []int32) operand     { return send(d, pjrt.I32, x, grid(len(x))) }
 func (d *Device) floats(x []float32) operand { return send(d, pjrt.F32, x, grid(len(x))) }
 func (d *Device) words(x ...uint32) operand  { return send(d, pjrt.U32, x, len(x)) }
-func (d *Device) long(x uint64) operand      { return d.words(uint32(x), uint32(x>>32)) }
 func (d *Device) count(n int) operand        { return send(d, pjrt.I32, []int32{int32(n)}, -1) }
 func (d *Device) scalar(x float32) operand   { return send(d, pjrt.F32, []float32{x}, -1) }
 
