@@ -23,6 +23,9 @@ type memory struct {
 	value   int
 	changed int // place in what the program changes; -1: the buffer is up to date
 	read    int // place in the program's arguments; -1: it does not read the buffer
+
+	wanted bool      // the host is going to read it
+	host   []float32 // the content, if the host has it
 }
 
 func of(t *engine.Tensor) *memory {
@@ -108,7 +111,22 @@ func (d *Device) Read(host []float32, src *engine.Tensor) {
 		d.Free(temporary)
 		return
 	}
+	if tr := m.trace; tr != nil {
+		tr.want(m)
+		tr.run(m)
+	}
+	if m.host != nil {
+		copy(host, m.host)
+		return
+	}
 	copy(host, d.physical(m))
+}
+
+// Expect makes the numbers of a tensor come with those that are read first; see [engine.Expect].
+func (d *Device) Expect(t *engine.Tensor) {
+	if m := of(t); m.trace != nil && m.whole == nil {
+		m.trace.want(m)
+	}
 }
 
 // physical returns all rows of the device's memory.

@@ -60,3 +60,36 @@ func TestProgramsAreCompiledOnce(t *testing.T) {
 		t.Errorf("%d programs compiled and %d ran, want 1 and 128", s.Compiled, s.Ran)
 	}
 }
+
+// What is expected comes with what is read first, in one program, and is no longer good once it changes.
+func TestExpect(t *testing.T) {
+	d := open(t, Options{})
+	x := d.Wrap(9, 2, []float32{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18})
+	twice, four := d.New(9, 2), d.New(9, 2)
+	d.Add(twice, x, x)
+	engine.Expect(d, twice)
+	d.Add(four, twice, twice)
+	if got := engine.Values(d, four)[17]; got != 72 {
+		t.Errorf("the last element is %g, want 72", got)
+	}
+	if of(twice).host == nil {
+		t.Error("the host does not have what it expected")
+	}
+	if got := engine.Values(d, twice)[17]; got != 36 {
+		t.Errorf("the last element of what was expected is %g, want 36", got)
+	}
+	d.Add(twice, twice, x)
+	if got := engine.Values(d, twice)[17]; got != 54 {
+		t.Errorf("after a change it is %g, want 54", got)
+	}
+	d.Write(twice, make([]float32, 18))
+	if got := engine.Values(d, twice)[17]; got != 0 {
+		t.Errorf("after writing it is %g, want 0", got)
+	}
+	if got := engine.Values(d, four)[0]; got != 4 {
+		t.Errorf("what was read before is %g, want 4", got)
+	}
+	if s := d.Stats(); s.Ran != 2 {
+		t.Errorf("%d programs ran, want 2", s.Ran)
+	}
+}

@@ -14,7 +14,7 @@ type program struct{ executable pjrt.Executable }
 func (s *shared) program(tr *trace) *program {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	at := tr.hash.Sum64()
+	at := tr.hash
 	if p, ok := s.programs[at]; ok {
 		return p
 	}

@@ -3,7 +3,9 @@ package xla
 import (
 	"fmt"
 	"hash/maphash"
+	"math/bits"
 	"slices"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -25,22 +27,24 @@ type trace struct {
 type recording struct {
 	values  int           // how many there are
 	calls   []call        // operations, in order
+	links   []int32       // values and shapes of the operations
 	args    []argument    // what the program reads of the device's memory
 	inputs  []input       // what it gets from the host, packed
 	packed  []uint32      // their content
 	known   map[key]int   // inputs by their memory, so that what all layers use is sent once
 	changed []*memory     // tensors with a new value
+	wanted  []*memory     // of these, whose numbers the host gets at once
 	waste   []pjrt.Buffer // of tensors that are no more, but which the program reads
-	hash    maphash.Hash  // of all that decides which program it is
+	hash    uint64        // of all that decides which program it is
 }
 
-// call is an operation. What lower captures is in the hash.
+// call is an operation. What lower captures is in the hash. Its links are the values that it reads, of which -1 is none, and for each that it
+// makes value, rows and columns; rows of -1: nobody takes it.
 type call struct {
-	name  string
-	outs  []int // values, from the first on
-	ins   []int // values; -1: none
-	dims  [][]int
-	lower func(b *builder, ins []val) []val // nil: zeros
+	name      string
+	first     int // of its links
+	ins, outs int
+	lower     func(b *builder, ins []val) []val // nil: zeros
 }
 
 // argument is a tensor that the program reads.
@@ -74,16 +78,27 @@ type none struct{}
 
 var seed = maphash.MakeSeed()
 
+// What is noted in the hash besides operations.
+const (
+	undefined = iota
+	argued
+	given
+	resulting
+)
+
 // reset begins anew.
 func (tr *trace) reset() {
 	old := tr.recording
 	clear(old.calls)
 	clear(old.args)
 	clear(old.changed)
+	clear(old.wanted)
 	clear(old.known)
 	tr.epoch++
-	tr.recording = recording{known: old.known, calls: old.calls[:0], args: old.args[:0], inputs: old.inputs[:0], packed: old.packed[:0], changed: old.changed[:0], waste: old.waste[:0]}
-	tr.hash.SetSeed(seed)
+	tr.recording = recording{
+		calls: old.calls[:0], links: old.links[:0], args: old.args[:0], inputs: old.inputs[:0], packed: old.packed[:0], known: old.known,
+		changed: old.changed[:0], wanted: old.wanted[:0], waste: old.waste[:0],
+	}
 }
 
 // has says whether it knows the value of a tensor.
@@ -91,7 +106,7 @@ func (tr *trace) has(m *memory) bool { return m.trace == tr && m.epoch == tr.epo
 
 // take makes it know a value, which the device's memory does not have.
 func (tr *trace) take(m *memory, value int) {
-	m.trace, m.epoch, m.value, m.changed, m.read = tr, tr.epoch, value, -1, -1
+	m.trace, m.epoch, m.value, m.changed, m.read, m.wanted = tr, tr.epoch, value, -1, -1, false
 }
 
 func (tr *trace) value() int {
@@ -99,11 +114,13 @@ func (tr *trace) value() int {
 	return tr.values - 1
 }
 
-func (tr *trace) note(numbers ...int) {
-	for _, n := range numbers {
-		maphash.WriteComparable(&tr.hash, n)
-	}
+// note adds a number to the hash.
+func (tr *trace) note(n int) {
+	high, low := bits.Mul64(tr.hash^0xa0761d6478bd642f, uint64(n)^0xe7037ed1a0b428db)
+	tr.hash = high ^ low
 }
+
+func noteAny[T comparable](tr *trace, x T) { tr.note(int(maphash.Comparable(seed, x))) }
 
 // record appends an operation. lower writes it in StableHLO, from the attributes and the operands to the values of outs; of an out that is nil
 // the value is ignored. It is a function of the package or captures nothing: what it depends on is in attrs, which with the
@@ -115,30 +132,31 @@ func record[A comparable](d *Device, name string, attrs A, lower func(b *builder
 	}
 	tr := &d.trace
 	tr.mu.Lock()
-	c := call{name: name, lower: func(b *builder, ins []val) []val { return lower(b, attrs, ins) }}
-	c.ins, c.outs, c.dims = make([]int, len(ins)), make([]int, len(outs)), make([][]int, len(outs))
-	tr.hash.WriteString(name)
-	maphash.WriteComparable(&tr.hash, attrs)
-	for i, in := range ins {
-		c.ins[i] = int(in)
+	tr.calls = append(tr.calls, call{name, len(tr.links), len(ins), len(outs), func(b *builder, ins []val) []val { return lower(b, attrs, ins) }})
+	noteAny(tr, name)
+	noteAny(tr, attrs)
+	tr.note(len(ins))
+	for _, in := range ins {
+		tr.links = append(tr.links, int32(in))
+		tr.note(int(in))
 	}
-	tr.note(c.ins...)
 	var parts []*engine.Tensor
-	for i, out := range outs {
-		c.outs[i] = tr.value()
+	for _, out := range outs {
+		value := tr.value()
 		if out == nil {
+			tr.links = append(tr.links, int32(value), -1, 0)
 			tr.note(-1)
 			continue
 		}
 		m := of(out)
-		c.dims[i] = []int{grid(m.rows), m.cols}
-		tr.note(c.dims[i]...)
+		tr.links = append(tr.links, int32(value), int32(grid(m.rows)), int32(m.cols))
+		tr.note(grid(m.rows))
+		tr.note(m.cols)
 		if m.whole != nil {
 			parts = append(parts, out)
 		}
-		tr.set(m, c.outs[i])
+		tr.set(m, value)
 	}
-	tr.calls = append(tr.calls, c)
 	tr.mu.Unlock()
 	for _, p := range parts {
 		d.putPart(p)
@@ -163,15 +181,16 @@ func (d *Device) tensor(t *engine.Tensor) operand {
 	if !tr.has(m) {
 		tr.take(m, tr.value())
 		if m.buffer == 0 { // nothing was written yet, so anything will do
-			c := call{name: "undefined", outs: []int{m.value}, dims: [][]int{{grid(m.rows), m.cols}}}
-			tr.calls = append(tr.calls, c)
-			tr.hash.WriteString(c.name)
+			tr.calls = append(tr.calls, call{name: "undefined", first: len(tr.links), outs: 1})
+			tr.links = append(tr.links, int32(m.value), int32(grid(m.rows)), int32(m.cols))
+			tr.note(undefined)
 		} else {
 			m.read = len(tr.args)
 			tr.args = append(tr.args, argument{m.buffer, grid(m.rows), m.cols, m.value, m})
-			tr.hash.WriteString("argument")
+			tr.note(argued)
 		}
-		tr.note(grid(m.rows), m.cols)
+		tr.note(grid(m.rows))
+		tr.note(m.cols)
 	}
 	return operand(m.value)
 }
@@ -246,8 +265,9 @@ func send[T int32 | float32 | uint32](d *Device, typ pjrt.Type, x []T, length in
 	for range n - len(x) {
 		tr.packed = append(tr.packed, 0)
 	}
-	tr.hash.WriteString("input")
-	tr.note(int(typ), length)
+	tr.note(given)
+	tr.note(int(typ))
+	tr.note(length)
 	return operand(in.value)
 }
 
@@ -258,6 +278,7 @@ func (tr *trace) set(m *memory, value int) {
 	} else {
 		tr.take(m, value)
 	}
+	m.wanted, m.host = false, nil
 	if m.changed < 0 && m.whole == nil {
 		m.changed = len(tr.changed)
 		tr.changed = append(tr.changed, m)
@@ -289,7 +310,7 @@ func (tr *trace) drop(m *memory) {
 	default:
 		must(tr.shared.client.Free(m.buffer))
 	}
-	m.buffer = 0
+	m.buffer, m.host = 0, nil
 }
 
 // run runs what was recorded if m depends on it.
@@ -301,6 +322,18 @@ func (tr *trace) run(m *memory) {
 	}
 }
 
+// want says that the host is going to read m, if the device has it not yet.
+func (tr *trace) want(m *memory) {
+	tr.mu.Lock()
+	defer tr.mu.Unlock()
+	if tr.has(m) && m.changed >= 0 {
+		m.wanted = true
+	}
+}
+
+// mostWanted is how many numbers a tensor has at most that the host gets together with others.
+const mostWanted = 1 << 16
+
 // flush runs what was recorded. The caller has the lock.
 func (tr *trace) flush() {
 	tr.changed = slices.DeleteFunc(tr.changed, func(m *memory) bool { return m == nil })
@@ -311,9 +344,16 @@ func (tr *trace) flush() {
 		tr.reset()
 		return
 	}
-	tr.hash.WriteString("results")
+	tr.note(resulting)
+	size := 0
 	for _, m := range tr.changed {
-		tr.note(m.value, m.read)
+		tr.note(m.value)
+		tr.note(m.read)
+		if n := grid(m.rows) * m.cols; m.wanted && n <= mostWanted {
+			tr.wanted = append(tr.wanted, m)
+			tr.note(m.changed)
+			size += n
+		}
 	}
 	p := tr.shared.program(tr)
 	c := tr.shared.client
@@ -330,8 +370,14 @@ func (tr *trace) flush() {
 	for i := range results {
 		results[i] = c.NewBuffer()
 	}
+	var host pjrt.Buffer
+	outs := results
+	if size > 0 {
+		host = c.NewBuffer()
+		outs = append(outs, host)
+	}
 	tr.shared.ran()
-	must(c.Execute(p.executable, [][]pjrt.Buffer{args}, [][]pjrt.Buffer{results}))
+	must(c.Execute(p.executable, [][]pjrt.Buffer{args}, [][]pjrt.Buffer{outs}))
 	for i, m := range tr.changed {
 		if m.buffer != 0 {
 			waste = append(waste, m.buffer)
@@ -340,6 +386,15 @@ func (tr *trace) flush() {
 	}
 	if len(waste) > 0 {
 		must(c.Free(waste...))
+	}
+	if size > 0 {
+		all := make([]float32, size)
+		must(c.Download(host, bytesOf(all)))
+		must(c.Free(host))
+		for _, m := range tr.wanted {
+			n := grid(m.rows) * m.cols
+			m.host, all = all[:n:n], all[n:]
+		}
 	}
 	tr.reset()
 }
@@ -377,10 +432,14 @@ func (tr *trace) text(o builderOptions) []byte {
 	for i, m := range tr.changed {
 		types[i] = tensorType(f32, []int{grid(m.rows), m.cols})
 	}
-	all := types[0]
-	for _, t := range types[1:] {
-		all += ", " + t
+	if len(tr.wanted) > 0 {
+		n := 0
+		for _, m := range tr.wanted {
+			n += grid(m.rows) * m.cols
+		}
+		types = append(types, tensorType(f32, []int{n}))
 	}
+	all := strings.Join(types, ", ")
 	b.text.WriteString(") -> (" + all + ") {\n")
 	for _, in := range tr.inputs {
 		n := 1
@@ -395,8 +454,9 @@ func (tr *trace) text(o builderOptions) []byte {
 		values[in.value] = b.bits(b.reshape(v, in.dims...), in.typ)
 	}
 	for _, c := range tr.calls {
-		ins := make([]val, len(c.ins))
-		for i, at := range c.ins {
+		links := tr.links[c.first:]
+		ins := make([]val, c.ins)
+		for i, at := range links[:c.ins] {
 			if at >= 0 {
 				ins[i] = values[at]
 			}
@@ -405,27 +465,33 @@ func (tr *trace) text(o builderOptions) []byte {
 		if c.lower != nil {
 			results = c.lower(b, ins)
 		}
-		for i, at := range c.outs {
-			if c.dims[i] == nil {
+		for i := range c.outs {
+			out := links[c.ins+3*i:]
+			value, dims := out[0], []int{int(out[1]), int(out[2])}
+			if dims[0] < 0 {
 				continue
 			}
 			if results == nil {
-				values[at] = b.number(0, c.dims[i]...)
+				values[value] = b.number(0, dims...)
 				continue
 			}
-			if v := results[i]; v.typ != f32 || !slices.Equal(v.dims, c.dims[i]) {
-				panic(fmt.Sprintf("xla: %s made %s, want %s", c.name, v.tensor(), tensorType(f32, c.dims[i])))
+			if v := results[i]; v.typ != f32 || !slices.Equal(v.dims, dims) {
+				panic(fmt.Sprintf("xla: %s made %s, want %s", c.name, v.tensor(), tensorType(f32, dims)))
 			}
-			values[at] = results[i]
+			values[value] = results[i]
 		}
 	}
-	b.text.WriteString("    return ")
-	for i, m := range tr.changed {
-		if i > 0 {
-			b.text.WriteString(", ")
-		}
-		b.text.WriteString(values[m.value].name)
+	var names []string
+	for _, m := range tr.changed {
+		names = append(names, values[m.value].name)
 	}
-	b.text.WriteString(" : " + all + "\n  }\n}\n")
+	if len(tr.wanted) > 0 {
+		var flat []val
+		for _, m := range tr.wanted {
+			flat = append(flat, b.reshape(values[m.value], grid(m.rows)*m.cols))
+		}
+		names = append(names, b.concatenate(0, flat...).name)
+	}
+	b.text.WriteString("    return " + strings.Join(names, ", ") + " : " + all + "\n  }\n}\n")
 	return []byte(b.text.String())
 }
