@@ -166,17 +166,25 @@ func SumSquares(d Device, t *Tensor) float64 {
 	return sum[0]
 }
 
-// foreseeing is a device that computes what was asked for when somebody reads.
-type foreseeing interface {
+// late is a device that computes what was asked for when somebody reads.
+type late interface {
 	Expect(t *Tensor)
+	Start()
 }
 
 // Expect says that somebody is going to read tensors: a device that computes late has their numbers ready when the first of them is read.
 func Expect(d Device, ts ...*Tensor) {
-	if f, ok := d.(foreseeing); ok {
+	if l, ok := d.(late); ok {
 		for _, t := range ts {
-			f.Expect(t)
+			l.Expect(t)
 		}
+	}
+}
+
+// Start has a device that computes late begin with what it was asked for until now.
+func Start(d Device) {
+	if l, ok := d.(late); ok {
+		l.Start()
 	}
 }
 

@@ -207,6 +207,7 @@ func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
 			a.catchUp(i, nil)
 		}
 	}
+	engine.Start(a.dev) // what comes next is read later, and is another program
 	return gradNorm, nil
 }
 

@@ -129,6 +129,13 @@ func (d *Device) Expect(t *engine.Tensor) {
 	}
 }
 
+// Start runs what was recorded; see [engine.Start].
+func (d *Device) Start() {
+	d.trace.mu.Lock()
+	defer d.trace.mu.Unlock()
+	d.trace.flush()
+}
+
 // physical returns all rows of the device's memory.
 func (d *Device) physical(m *memory) []float32 {
 	if m.trace != nil {
