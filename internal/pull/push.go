@@ -89,7 +89,7 @@ func Push(ctx context.Context, dir string, n hub.Name, o Options) (*Pushed, erro
 			}
 		}
 		if err := pusher.Upload(ctx, repo, l); err != nil {
-			return nil, fmt.Errorf("push %s: %w", l.path, err)
+			return nil, fmt.Errorf("push %s to %s: %w; check that a registry is there, and the login", l.path, n, err)
 		}
 		digest := "sha256:" + l.sha
 		config.FS.DiffIDs = append(config.FS.DiffIDs, digest)
@@ -103,7 +103,7 @@ func Push(ctx context.Context, dir string, n hub.Name, o Options) (*Pushed, erro
 		return nil, err
 	}
 	if err := pusher.Upload(ctx, repo, static.NewLayer(raw, modelConfig)); err != nil {
-		return nil, fmt.Errorf("push the configuration: %w", err)
+		return nil, fmt.Errorf("push the configuration to %s: %w", n, err)
 	}
 	m.Config = descriptor{MediaType: modelConfig, Digest: "sha256:" + sum256(raw), Size: int64(len(raw))}
 	if raw, err = json.Marshal(m); err != nil {

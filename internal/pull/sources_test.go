@@ -361,6 +361,8 @@ func TestPushRefuses(t *testing.T) {
 		{empty, "oci:" + host + "/a:v1", "has no weights"},
 		{linked, "oci:" + host + "/a:v1", "is a link that leaves the folder"},
 		{secret, "oci:" + host + "/a:v1", "is no folder"},
+		{films, "oci:127.0.0.1:1/a:v1", "to oci:127.0.0.1:1/a:v1: "},
+		{films, "oci:127.0.0.1:1/a:v1", "; check that a registry is there, and the login"},
 	} {
 		n, err := hub.Parse(c.name)
 		if err != nil {
