@@ -40,6 +40,23 @@ func CheckShape(op, name string, t *Tensor, rows, cols int) {
 	}
 }
 
+// CheckTopK panics with a [ShapeError] unless TopK can do what it is asked for; see [Rows].
+func CheckTopK(ids []int32, values []float32, logSums []float64, x *Tensor, k int, except int32) {
+	rows, cols := x.Rows, x.Cols
+	if k < 1 || k >= cols || len(ids) != rows*k || len(values) != rows*k || len(logSums) != rows || int(except) >= cols {
+		panic(ShapeError{"top k", fmt.Sprintf("%d of %d x %d but column %d, into %d ids, %d values and %d sums", k, rows, cols, except, len(ids), len(values), len(logSums))})
+	}
+}
+
+// CheckIdle panics with a [ShapeError] unless there are rows and steps of that history to make in each; see [Optimiser].
+func CheckIdle(op string, p *Tensor, rows, from []int32, history []AdamStep) {
+	CheckIndices(op, rows, p.Rows)
+	CheckIndices(op, from, len(history)+1)
+	if len(from) != len(rows) {
+		panic(ShapeError{op, fmt.Sprintf("%d rows begin at %d steps", len(rows), len(from))})
+	}
+}
+
 // Transpose says which factors of a product are transposed.
 type Transpose int
 

@@ -107,11 +107,7 @@ const idleRows = 4
 
 // idleSteps checks the arguments of idle steps, and returns the history as kernels have it.
 func (d *Device) idleSteps(op string, p *engine.Tensor, rows, from []int32, history []engine.AdamStep) []kernels.AdamStep {
-	engine.CheckIndices(op, rows, p.Rows)
-	engine.CheckIndices(op, from, len(history)+1)
-	if len(from) != len(rows) {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d rows begin at %d steps", len(rows), len(from))})
-	}
+	engine.CheckIdle(op, p, rows, from, history)
 	steps := d.loops.history[:0]
 	for _, s := range history {
 		steps = append(steps, kernels.AdamStep(s))

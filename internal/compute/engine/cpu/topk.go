@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -13,10 +12,8 @@ const topKChunk = 256
 
 // TopK implements [engine.Device].
 func (d *Device) TopK(ids []int32, values []float32, logSums []float64, x *engine.Tensor, k int, except int32) {
+	engine.CheckTopK(ids, values, logSums, x, k, except)
 	rows, cols := x.Rows, x.Cols
-	if k < 1 || k >= cols || len(ids) != rows*k || len(values) != rows*k || len(logSums) != rows || int(except) >= cols {
-		panic(engine.ShapeError{Op: "top k", Detail: fmt.Sprintf("%d of %d x %d but column %d, into %d ids, %d values and %d sums", k, rows, cols, except, len(ids), len(values), len(logSums))})
-	}
 	a := topK{ids: ids, values: values, logSums: logSums, x: data(x), cols: cols, k: k, except: int(except)}
 	a.chunks = (cols-1)/topKChunk + 1
 	a.pieces = grow(&d.loops.pieces, rows*a.chunks)

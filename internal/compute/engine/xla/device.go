@@ -30,6 +30,7 @@ type Device struct {
 	engine.Device // what is missing yet
 	*shared
 	trace trace
+	steps []*coefficients // of the optimiser's last steps
 }
 
 // shared is what a device and its forks have in common.
