@@ -110,6 +110,31 @@ type Step struct {
 	Epilogue Epilogue
 }
 
+// CheckChain panics with a [ShapeError] unless the steps fit each other and the tensors; see [Convolutions].
+func CheckChain(y, x *Tensor, steps []Step) {
+	const op = "convolve chain"
+	if len(steps) == 0 {
+		panic(ShapeError{op, "no steps"})
+	}
+	picture := *x
+	for i, s := range steps {
+		w := s.Window
+		w.Rows, w.Cols = s.Filter.Rows, s.Filter.Cols
+		height, width := w.Out()
+		result := Tensor{Rows: height * width, Cols: s.Filter.Out}
+		w.Check(op, &result, &picture, s.Filter.Out, s.Filter.In)
+		switch r := s.Epilogue.Residual; {
+		case r == nil:
+		case i < len(steps)-1:
+			panic(ShapeError{op, "a residual before the last step"})
+		default:
+			CheckShape(op, "residual", r, y.Rows, y.Cols)
+		}
+		picture = result
+	}
+	CheckShape(op, "y", y, picture.Rows, picture.Cols)
+}
+
 // Resize describes how a picture of Height x Width pixels becomes one of ToHeight x ToWidth.
 type Resize struct {
 	Height, Width     int
@@ -127,3 +152,48 @@ const (
 	Corner                   // i·scale: TensorFlow with neither flag, and PyTorch's "nearest"
 	AlignCorners             // i·(old-1)/(new-1), so that the outer pixels fall on each other
 )
+
+// Check panics with a [ShapeError] unless x is the picture that is resized and y the one that comes out.
+func (r Resize) Check(y, x *Tensor) {
+	if min(r.Height, r.Width, r.ToHeight, r.ToWidth) < 1 {
+		panic(ShapeError{"resize", fmt.Sprintf("%+v", r)})
+	}
+	CheckShape("resize", "x", x, r.Height*r.Width, x.Cols)
+	CheckShape("resize", "y", y, r.ToHeight*r.ToWidth, x.Cols)
+}
+
+// place returns where pixel i of a line resized from `from` to `to` pixels lies.
+func (r Resize) place(i, from, to int) float32 {
+	scale := float32(from) / float32(to)
+	switch r.Grid {
+	case HalfPixel:
+		return (float32(i)+0.5)*scale - 0.5
+	case AlignCorners:
+		if to > 1 {
+			scale = float32(from-1) / float32(to-1)
+		}
+	}
+	return float32(i) * scale
+}
+
+// Closest returns the pixel whose area holds the place or, between corners, the closer one; of two equally close the
+// further.
+func (r Resize) Closest(i, from, to int) int {
+	var at float32
+	switch r.Grid {
+	case HalfPixel:
+		at = (float32(i) + 0.5) * (float32(from) / float32(to))
+	case AlignCorners:
+		at = r.place(i, from, to) + 0.5
+	default:
+		at = r.place(i, from, to)
+	}
+	return min(max(int(at), 0), from-1)
+}
+
+// Between returns the two pixels that a place lies between, and its share of the way from the first to the second.
+func (r Resize) Between(i, from, to int) (first, second int, share float32) {
+	place := min(max(r.place(i, from, to), 0), float32(from-1))
+	first = int(place)
+	return first, min(first+1, from-1), place - float32(first)
+}

@@ -22,8 +22,7 @@ var chains = sync.Pool{New: func() any { return new(chain) }}
 
 // ConvolveChain implements [engine.Device].
 func (d *Device) ConvolveChain(y, x *engine.Tensor, steps ...engine.Step) {
-	const op = "convolve chain"
-	checkChain(op, y, x, steps)
+	engine.CheckChain(y, x, steps)
 	if len(steps) == 1 {
 		d.Convolve(y, x, steps[0].Filter, steps[0].Window, steps[0].Epilogue)
 		return
@@ -35,30 +34,6 @@ func (d *Device) ConvolveChain(y, x *engine.Tensor, steps ...engine.Step) {
 	// Threads take a part of the rows each and compute again what two parts need.
 	parts := min(d.limit.Threads(), height)
 	d.loops.chain.run(d.limit, height, (height-1)/parts+1, chaining{data(y), data(x), steps}, (*chaining).rows)
-}
-
-// checkChain panics unless the steps fit each other and the tensors.
-func checkChain(op string, y, x *engine.Tensor, steps []engine.Step) {
-	if len(steps) == 0 {
-		panic(engine.ShapeError{Op: op, Detail: "no steps"})
-	}
-	picture := *x
-	for i, s := range steps {
-		w := s.Window
-		w.Rows, w.Cols = s.Filter.Rows, s.Filter.Cols
-		height, width := w.Out()
-		result := engine.Tensor{Rows: height * width, Cols: s.Filter.Out}
-		w.Check(op, &result, &picture, s.Filter.Out, s.Filter.In)
-		switch r := s.Epilogue.Residual; {
-		case r == nil:
-		case i < len(steps)-1:
-			panic(engine.ShapeError{Op: op, Detail: "a residual before the last step"})
-		default:
-			engine.CheckShape(op, "residual", r, y.Rows, y.Cols)
-		}
-		picture = result
-	}
-	engine.CheckShape(op, "y", y, picture.Rows, picture.Cols)
 }
 
 // chaining is the arguments of a chain.

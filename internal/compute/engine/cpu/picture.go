@@ -103,48 +103,8 @@ type resizing struct {
 
 // Resize implements [engine.Device].
 func (d *Device) Resize(y, x *engine.Tensor, r engine.Resize) {
-	if min(r.Height, r.Width, r.ToHeight, r.ToWidth) < 1 {
-		panic(engine.ShapeError{Op: "resize", Detail: fmt.Sprintf("%+v", r)})
-	}
-	engine.CheckShape("resize", "x", x, r.Height*r.Width, x.Cols)
-	engine.CheckShape("resize", "y", y, r.ToHeight*r.ToWidth, x.Cols)
+	r.Check(y, x)
 	d.loops.resize.run(d.limit, r.ToHeight, max(1, elementBlock/max(1, r.ToWidth*x.Cols)), resizing{data(y), data(x), x.Cols, r}, (*resizing).rows)
-}
-
-// place returns where pixel i of a line resized from `from` to `to` pixels lies.
-func (a *resizing) place(i, from, to int) float32 {
-	scale := float32(from) / float32(to)
-	switch a.Grid {
-	case engine.HalfPixel:
-		return (float32(i)+0.5)*scale - 0.5
-	case engine.AlignCorners:
-		if to > 1 {
-			scale = float32(from-1) / float32(to-1)
-		}
-	}
-	return float32(i) * scale
-}
-
-// nearest returns the pixel whose area holds the place or, between corners, the closer one; of two equally close the
-// further.
-func (a *resizing) nearest(i, from, to int) int {
-	var at float32
-	switch a.Grid {
-	case engine.HalfPixel:
-		at = (float32(i) + 0.5) * (float32(from) / float32(to))
-	case engine.AlignCorners:
-		at = a.place(i, from, to) + 0.5
-	default:
-		at = a.place(i, from, to)
-	}
-	return min(max(int(at), 0), from-1)
-}
-
-// between returns the two pixels that a place lies between, and its share of the way from the first to the second.
-func (a *resizing) between(i, from, to int) (first, second int, share float32) {
-	place := min(max(a.place(i, from, to), 0), float32(from-1))
-	first = int(place)
-	return first, min(first+1, from-1), place - float32(first)
 }
 
 func (a *resizing) rows(lo, hi int) {
@@ -152,15 +112,15 @@ func (a *resizing) rows(lo, hi int) {
 	for i := lo; i < hi; i++ {
 		line := a.y[i*a.ToWidth*n : (i+1)*a.ToWidth*n]
 		if a.Nearest {
-			row := a.nearest(i, a.Height, a.ToHeight) * a.Width
+			row := a.Closest(i, a.Height, a.ToHeight) * a.Width
 			for j := range a.ToWidth {
-				copy(rowOf(line, j, n), rowOf(a.x, row+a.nearest(j, a.Width, a.ToWidth), n))
+				copy(rowOf(line, j, n), rowOf(a.x, row+a.Closest(j, a.Width, a.ToWidth), n))
 			}
 			continue
 		}
-		above, below, down := a.between(i, a.Height, a.ToHeight)
+		above, below, down := a.Between(i, a.Height, a.ToHeight)
 		for j := range a.ToWidth {
-			left, right, across := a.between(j, a.Width, a.ToWidth)
+			left, right, across := a.Between(j, a.Width, a.ToWidth)
 			pixel := rowOf(line, j, n)
 			kernels.Scale(pixel, (1-down)*(1-across), rowOf(a.x, above*a.Width+left, n))
 			kernels.Axpy(pixel, (1-down)*across, rowOf(a.x, above*a.Width+right, n))

@@ -260,19 +260,24 @@ func (b *builder) product(x, y val, batch, cx, cy int) val {
 	if x.dims[cx] != y.dims[cy] {
 		panic(fmt.Sprintf("xla: product of %s and %s over %d and %d", x.tensor(), y.tensor(), cx, cy))
 	}
-	accuracy := "HIGHEST"
-	switch b.precision {
-	case TF32:
-		accuracy = "DEFAULT"
-	case BFloat16:
-		accuracy, x, y = "DEFAULT", b.convert(x, pjrt.BF16), b.convert(y, pjrt.BF16)
-	}
+	accuracy, x, y := b.factors(x, y)
 	batching := ""
 	if batch > 0 {
 		batching = fmt.Sprintf("batching_dims = %s x %s, ", list(both), list(both))
 	}
 	return b.line(f32, dims, "stablehlo.dot_general %s, %s, %scontracting_dims = [%d] x [%d], precision = [%s, %s] : (%s, %s) -> %s",
 		x.name, y.name, batching, cx, cy, accuracy, accuracy, x.tensor(), y.tensor(), tensorType(f32, dims))
+}
+
+// factors are those of a product as the device's precision has them.
+func (b *builder) factors(x, y val) (accuracy string, rx, ry val) {
+	switch b.precision {
+	case TF32:
+		return "DEFAULT", x, y
+	case BFloat16:
+		return "DEFAULT", b.convert(x, pjrt.BF16), b.convert(y, pjrt.BF16)
+	}
+	return "HIGHEST", x, y
 }
 
 // take returns, for each of n indices (i32), that row of x, which is rows x cols: n x cols. Indices are in range.
@@ -336,6 +341,17 @@ func (b *builder) fit(x val, rows int) val {
 	before, after := make([]int, len(x.dims)), make([]int, len(x.dims))
 	after[0] = rows - x.dims[0]
 	return b.pad(x, b.number(0), before, after)
+}
+
+// integers and numbers are vectors of the program.
+func (b *builder) integers(x []int) val { return b.constant(pjrt.I32, list(x), len(x)) }
+
+func (b *builder) numbers(x []float32) val {
+	literals := make([]string, len(x))
+	for i, v := range x {
+		literals[i] = fmt.Sprintf("%.9e", v)
+	}
+	return b.constant(f32, "["+strings.Join(literals, ", ")+"]", len(x))
 }
 
 func list(numbers []int) string {
