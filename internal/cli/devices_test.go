@@ -1,0 +1,71 @@
+package cli
+
+import (
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+func TestDevices(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("not run: no plugins for this system")
+	}
+	dir := t.TempDir()
+	for _, name := range []string{"VIRTUAL_ENV", "CONDA_PREFIX", "HOME", "PATH"} {
+		t.Setenv(name, dir)
+	}
+	plugin := filepath.Join(dir, "libpjrt_cuda.so")
+	if err := os.WriteFile(plugin, []byte("no library"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	// No helper program
+	t.Setenv("UNIMO_XLA", filepath.Join(dir, "absent"))
+	t.Setenv("UNIMO_PJRT_PATH", plugin)
+	if out := must(t, "devices").stdout; !strings.HasPrefix(out, "cpu (") || !strings.Contains(out, "plugins are not loaded: the program unimo-xla") || !strings.Contains(out, "\ncuda: ") {
+		t.Error(out)
+	}
+	if r := call(t, "", "devices", plugin); r.code != exitFailed || !strings.Contains(r.stderr, "the program unimo-xla, which loads plugins, was not found") {
+		t.Errorf("%+v", r)
+	}
+	// One that is no helper program
+	helper := filepath.Join(dir, "unimo-xla")
+	if err := os.WriteFile(helper, []byte("#!/bin/sh\necho this is said >&2\nexit 3\n"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("UNIMO_XLA", helper)
+	if out := must(t, "devices").stdout; !strings.Contains(out, "\n  cannot be used: unimo-xla ended: exit status 3: this is said") {
+		t.Error(out)
+	}
+	var list deviceList
+	if err := json.Unmarshal([]byte(must(t, "devices", "--json").stdout), &list); err != nil || list.Helper.Path != helper || len(list.Plugins) == 0 || list.Plugins[0].Kind != "cuda" || list.Plugins[0].Error == "" {
+		t.Errorf("%+v %v", list, err)
+	}
+}
+
+// With a plugin and the real helper program.
+func TestDevicesOfPlugin(t *testing.T) {
+	plugin := os.Getenv("UNIMO_PJRT_PATH")
+	if plugin == "" {
+		t.Skip("not run: UNIMO_PJRT_PATH names no plugin; make check-xla fetches one")
+	}
+	if out := must(t, "devices", plugin).stdout; !strings.Contains(out, "API 0.") || !strings.Contains(out, "\n  0: cpu") {
+		t.Error(out)
+	}
+	dir := t.TempDir()
+	no := filepath.Join(dir, "plugin.so")
+	if err := os.WriteFile(no, []byte("no library"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	tpu := filepath.Join(dir, "libtpu.so")
+	if err := os.WriteFile(tpu, []byte("no library"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for path, says := range map[string]string{no: "cannot be loaded", tpu: "is for machines with TPUs, and this is none", filepath.Join(dir, "absent.so"): "no such file"} {
+		if r := call(t, "", "devices", path); r.code != exitFailed || !strings.Contains(r.stdout, says) {
+			t.Errorf("%s: %+v", path, r)
+		}
+	}
+}
