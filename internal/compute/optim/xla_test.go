@@ -1,0 +1,71 @@
+package optim
+
+import (
+	"fmt"
+	"math"
+	"os"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+)
+
+// A device that records computes the CPU engine's steps. It runs two programs for each: for the norm, which alone is read, and for what follows.
+func TestStepsOfARecordingDevice(t *testing.T) {
+	plugin := os.Getenv("UNIMO_PJRT_PATH")
+	if plugin == "" {
+		t.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
+	}
+	client, err := pjrt.Start(pjrt.Options{Plugin: plugin})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	for _, moments := range []string{MomentsFloat32, MomentsBfloat16, MomentsFactored} {
+		cfg := Default
+		cfg.Moments, cfg.WeightDecay, cfg.Seed = moments, 0.01, 7
+		recording := xla.New(client, xla.Options{})
+		var params [2][]Param
+		var optimisers [2]*Adam
+		devices := [2]engine.Device{cpu.New(), recording}
+		for k, d := range devices {
+			params[k] = []Param{newParam(d, "word_embedding", 13, 5), newParam(d, "fc.w_0", 9, 20), newParam(d, "fc.b_0", 1, 20)}
+			for _, p := range params[k] {
+				d.Write(p.Value, normal(p.Name, p.Value.Len(), 0.1))
+			}
+			optimisers[k] = NewAdam(d, cfg, params[k])
+		}
+		const steps = 4
+		for step := range steps {
+			var norms [2]float64
+			for k, d := range devices {
+				for i, p := range params[k] {
+					p.Grad.Clear()
+					if i != 1 || step != 2 { // a parameter may have none
+						setGradient(d, p, normal(fmt.Sprint(p.Name, step), p.Value.Len(), 1))
+					}
+				}
+				if norms[k], err = optimisers[k].Step(0.01); err != nil {
+					t.Fatal(err)
+				}
+			}
+			if !(math.Abs(norms[0]-norms[1]) <= 1e-9*norms[0]) {
+				t.Errorf("%s: step %d: the norm is %v, want %v", moments, step, norms[1], norms[0])
+			}
+		}
+		if ran := recording.Stats().Ran; ran != 2*steps && moments != MomentsFactored {
+			t.Errorf("%s: %d steps ran %d programs", moments, steps, ran)
+		}
+		for i, p := range params[0] {
+			optimisers[0].Settle()
+			want := engine.Values(devices[0], p.Value)
+			for j, got := range engine.Values(recording, params[1][i].Value) {
+				if !(math.Abs(float64(got-want[j])) <= 1e-6) {
+					t.Fatalf("%s: element %d of %s is %v, want %v", moments, j, p.Name, got, want[j])
+				}
+			}
+		}
+	}
+}
