@@ -38,6 +38,18 @@ func TestConvolve(t *testing.T) {
 	})
 }
 
+// Factors may have fewer bits.
+func TestConvolveInFewerBits(t *testing.T) {
+	for _, p := range []Precision{TF32, BFloat16} {
+		sameOn(t, open(t, Options{Precision: p}), 0.1, 0, func(d engine.Device, n *numbers) []*engine.Tensor {
+			w := windows[0]
+			x, y := n.value(w.Height*w.Width, 4), result(d, w, 6)
+			d.Convolve(y, x, d.PrepareFilter(n.value(6, 18), nil, 3, 3, 2), w, engine.Epilogue{})
+			return []*engine.Tensor{y}
+		})
+	}
+}
+
 func TestConvolveWithEpilogue(t *testing.T) {
 	w := windows[0]
 	same(t, 1e-5, 0, func(d engine.Device, n *numbers) []*engine.Tensor {
