@@ -21,6 +21,7 @@
 #               where UNIMO_WEAVIATE names its program (docs/dependencies.md); else "not run"
 # make check-xla  accelerators: what is for them, on plugins for the processor; needs Linux on x86-64, Python and a
 #               package registry; installs them into runs/xla, and makes ./unimo-xla
+# make check-ahead  programs compiled for NVIDIA's chips, without one; needs the same; installs into runs/xla-ahead
 # make build    the static binary ./unimo
 # make unimo-mpi  the binary ./unimo-mpi, which loads an MPI library
 # make unimo-xla  the binary ./unimo-xla, which loads plugins of accelerators
@@ -49,7 +50,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: kills arm64 unimo-mpi unimo-xla check-xla ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
+.PHONY: kills arm64 unimo-mpi unimo-xla check-xla check-ahead ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
 check: format tidy vet test variants arm64 cross
 
@@ -203,6 +204,19 @@ check-xla: unimo-xla
 		UNIMO_PJRT_PATH=$$lib/lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so go test -vet=off -count=1 -timeout 30m -run 'Device|XLA' ./internal/cli ./internal/tasks && \
 		UNIMO_PJRT_PATH=$$lib/fastatomstruct_xla_cpu/libpjrt_cpu.so go test -vet=off -count=1 ./internal/compute/engine/xla/pjrt; \
 	else echo "check-xla: not run: the plugins could not be installed (Linux on x86-64, python3 with venv, a package registry)"; fi
+
+# A plugin for GPUs.
+runs/xla-ahead/ready: internal/compute/engine/xla/pjrt/testdata/ahead.txt
+	rm -rf runs/xla-ahead
+	python3 -m venv runs/xla-ahead
+	runs/xla-ahead/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
+	touch $@
+
+check-ahead: unimo-xla
+	@if $(MAKE) -s runs/xla-ahead/ready; then \
+		export UNIMO_XLA=$$PWD/unimo-xla UNIMO_PJRT_AHEAD=$$(echo $$PWD/runs/xla-ahead/lib/python3*/site-packages/jax_plugins/xla_cuda13/xla_cuda_plugin.so); \
+		go test -vet=off -count=1 -timeout 60m -v -run 'CompileFor' ./internal/compute/engine/xla/...; \
+	else echo "check-ahead: not run: the plugin could not be installed (Linux on x86-64, python3 with venv, a package registry)"; fi
 
 BROWSER = $(or $(UNIMO_BROWSER),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 AXE     = 4.14.1

@@ -205,10 +205,10 @@ func (e *executable) Free() error {
 }
 
 // CompileFor compiles for devices that need not be there, and returns the size of what comes out.
-func (p *Plugin) CompileFor(topology string, options []wire.Option, code []byte, o wire.CompileOptions) (int, wire.Plan, error) {
-	t := &topologyArgs{head: sized[topologyArgs](), name: textOf(topology)}
+func (p *Plugin) CompileFor(topology []wire.Option, code []byte, o wire.CompileOptions) (int, wire.Plan, error) {
+	t := &topologyArgs{head: sized[topologyArgs](), name: textOf("")}
 	var keep []any
-	t.options, t.n, keep = named(options)
+	t.options, t.n, keep = named(topology)
 	err := p.call(topologyCreate, unsafe.Pointer(t))
 	keepAlive(keep)
 	if err != nil {

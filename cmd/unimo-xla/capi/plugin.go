@@ -157,13 +157,16 @@ func (v *namedValue) get() any {
 }
 
 // Open loads a plugin and makes its client.
-func (p *Plugin) Open(path string, options []wire.Option) (wire.Info, error) {
+func (p *Plugin) Open(path string, ahead bool, options []wire.Option) (wire.Info, error) {
 	info := wire.Info{Plugin: path}
 	var err error
 	if info.Major, info.Minor, err = p.load(path); err != nil {
 		return info, err
 	}
 	p.attributes(&info)
+	if ahead {
+		return info, nil
+	}
 	a := &createArgs{head: sized[createArgs]()}
 	var keep []any
 	a.options, a.n, keep = named(options)

@@ -47,6 +47,7 @@ type Options struct {
 	Helper string         // the program unimo-xla; "": that of UNIMO_XLA, beside the running program, in PATH
 	Plugin string         // the plugin's file
 	Client map[string]any // options of its client: string, int64, bool, float32, []int64
+	Ahead  bool           // without devices: CompileFor alone can be used
 	Log    io.Writer      // what the plugin writes to standard error; nil: only the end is kept, for errors
 }
 
@@ -129,14 +130,10 @@ const (
 var sharedSize = 64 << 20
 
 func (c *Client) open(o Options) error {
-	options := make([]wire.Option, 0, len(o.Client))
-	for _, name := range slices.Sorted(maps.Keys(o.Client)) {
-		options = append(options, wire.Option{Name: name, Value: o.Client[name]})
-	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	b := wire.AppendUint(wire.Begin(c.out, byte(wire.OpOpen)), wire.Version)
-	b, err := wire.AppendOptions(wire.AppendBytes(wire.AppendUint(b, uint64(len(c.shared))), o.Plugin), options)
+	b, err := wire.AppendOptions(wire.AppendBool(wire.AppendBytes(wire.AppendUint(b, uint64(len(c.shared))), o.Plugin), o.Ahead), inOrder(o.Client))
 	if err != nil {
 		return err
 	}
@@ -369,11 +366,15 @@ type CompileOptions struct {
 }
 
 func (o CompileOptions) wire() wire.CompileOptions {
-	w := wire.CompileOptions{Device: o.Device, Replicas: max(o.Replicas, 1)}
-	for _, name := range slices.Sorted(maps.Keys(o.Flags)) {
-		w.Flags = append(w.Flags, wire.Option{Name: name, Value: o.Flags[name]})
+	return wire.CompileOptions{Device: o.Device, Replicas: max(o.Replicas, 1), Flags: inOrder(o.Flags)}
+}
+
+// inOrder lists options by their names.
+func inOrder[T any](options map[string]T) (list []wire.Option) {
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		list = append(list, wire.Option{Name: name, Value: options[name]})
 	}
-	return w
+	return list
 }
 
 // Compile compiles a program in StableHLO's text.

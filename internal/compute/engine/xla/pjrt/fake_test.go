@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 // fake is a plugin whose programs return their arguments. Names of programs say what else they do.
 type fake struct{ devices int }
 
-func (f *fake) Open(path string, options []wire.Option) (wire.Info, error) {
+func (f *fake) Open(path string, ahead bool, options []wire.Option) (wire.Info, error) {
 	if path == "broken" {
 		return wire.Info{}, &Error{Code: 9, Message: "no visible device"}
 	}
@@ -92,7 +92,7 @@ func (f *fake) Deserialize(data []byte, o wire.CompileOptions) (helper.Executabl
 	return f.Compile(data, o)
 }
 
-func (f *fake) CompileFor(string, []wire.Option, []byte, wire.CompileOptions) (int, Plan, error) {
+func (f *fake) CompileFor([]wire.Option, []byte, wire.CompileOptions) (int, Plan, error) {
 	return 1000, Plan{Peak: 7}, nil
 }
 

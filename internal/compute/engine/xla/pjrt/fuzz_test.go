@@ -103,7 +103,7 @@ func FuzzRequests(f *testing.F) {
 // quiet is the pretended plugin that says nothing and whose programs do nothing else.
 type quiet struct{ fake }
 
-func (q *quiet) Open(path string, options []wire.Option) (wire.Info, error) {
+func (q *quiet) Open(path string, ahead bool, options []wire.Option) (wire.Info, error) {
 	q.devices = 2
 	return wire.Info{Devices: make([]Device, q.devices)}, nil
 }

@@ -134,14 +134,7 @@ func TestPlugin(t *testing.T) {
 // Two devices compute the sum of what each has.
 func TestReplicas(t *testing.T) {
 	c := plugin(t, map[string]any{"cpu_device_count": int64(2)})
-	e, err := c.Compile([]byte(`module @m attributes {mhlo.num_replicas = 2 : i32} { func.func public @main(%a: tensor<2xf32>) -> (tensor<2xf32>, tensor<ui32>) {
-		%0 = "stablehlo.all_reduce"(%a) ({
-		^bb0(%x: tensor<f32>, %y: tensor<f32>):
-			%s = stablehlo.add %x, %y : tensor<f32>
-			stablehlo.return %s : tensor<f32>
-		}) {replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (tensor<2xf32>) -> tensor<2xf32>
-		%r = stablehlo.replica_id : tensor<ui32>
-		return %0, %r : tensor<2xf32>, tensor<ui32> } }`), pjrt.CompileOptions{Replicas: 2})
+	e, err := c.Compile([]byte(pjrt.Reduce), pjrt.CompileOptions{Replicas: 2})
 	if err != nil {
 		t.Fatal(err)
 	}

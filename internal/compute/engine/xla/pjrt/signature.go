@@ -128,11 +128,7 @@ func (s signature) append(b []byte) []byte {
 	b = append(b, signed...)
 	shapes(s.Arguments)
 	for _, d := range s.Donated {
-		x := byte(0)
-		if d {
-			x = 1
-		}
-		b = append(b, x)
+		b = wire.AppendBool(b, d)
 	}
 	shapes(s.Results)
 	return b

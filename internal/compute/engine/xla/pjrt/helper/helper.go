@@ -17,12 +17,14 @@ import (
 
 // Plugin computes.
 type Plugin interface {
-	Open(path string, options []wire.Option) (wire.Info, error)
+	// Open loads a plugin; ahead: without its devices.
+	Open(path string, ahead bool, options []wire.Option) (wire.Info, error)
 	// Upload copies data before it returns.
 	Upload(device int, t wire.Type, dims []int64, data []byte) (Buffer, error)
 	Compile(program []byte, o wire.CompileOptions) (Executable, error)
 	Deserialize(data []byte, o wire.CompileOptions) (Executable, error)
-	CompileFor(topology string, options []wire.Option, program []byte, o wire.CompileOptions) (size int, plan wire.Plan, err error)
+	// CompileFor compiles for devices that need not be there.
+	CompileFor(topology []wire.Option, program []byte, o wire.CompileOptions) (size int, plan wire.Plan, err error)
 }
 
 // Buffer is memory of a device.
@@ -139,7 +141,7 @@ func (s *server) open(f *wire.Fields, share func(int) ([]byte, error)) error {
 		f.Rest()
 		return fmt.Errorf("unimo-xla speaks version %d of the protocol, and unimo version %d; take both from one release", wire.Version, v)
 	}
-	size, path, options := f.Uint(), f.String(), f.Options()
+	size, path, ahead, options := f.Uint(), f.String(), f.Byte() != 0, f.Options()
 	if err := f.Err(); err != nil {
 		return err
 	}
@@ -150,7 +152,7 @@ func (s *server) open(f *wire.Fields, share func(int) ([]byte, error)) error {
 	if s.shared, err = share(int(size)); err != nil {
 		return fmt.Errorf("shared memory: %w", err)
 	}
-	info, err := s.plugin.Open(path, options)
+	info, err := s.plugin.Open(path, ahead, options)
 	if err != nil {
 		return err
 	}
@@ -392,11 +394,11 @@ func (s *server) answer(op wire.Op, f *wire.Fields) error {
 		s.out = wire.AppendPlan(s.out, plan)
 		return err
 	case wire.OpCompileFor:
-		topology, options, o, program := f.String(), f.Options(), f.CompileOptions(), f.Bytes()
+		topology, o, program := f.Options(), f.CompileOptions(), f.Bytes()
 		if err := f.Err(); err != nil {
 			return err
 		}
-		size, plan, err := s.plugin.CompileFor(topology, options, program, o)
+		size, plan, err := s.plugin.CompileFor(topology, program, o)
 		s.out = wire.AppendPlan(wire.AppendInt(s.out, int64(size)), plan)
 		return err
 	}

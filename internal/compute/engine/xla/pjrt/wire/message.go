@@ -17,7 +17,7 @@ import (
 type Op byte
 
 const (
-	OpOpen           Op = iota + 1 // version, size of the shared memory, plugin, options; answered: Info as JSON
+	OpOpen           Op = iota + 1 // version, size of the shared memory, plugin, ahead, options; answered: Info as JSON
 	OpPing                         // answered
 	OpUpload                       // buffer, device, type, dims, place, data
 	OpStage                        // bytes in the shared memory that are the next piece of a large upload; answered
@@ -30,7 +30,7 @@ const (
 	OpMemory                       // executable; answered by a plan
 	OpFreeExecutable               // executable
 	OpExecute                      // executable, replicas, arguments and results of each
-	OpCompileFor                   // topology's name, its options, options, program; answered by size and plan
+	OpCompileFor                   // options of the topology, options, program; answered by size and plan
 )
 
 // Where the data of an upload are.
@@ -76,6 +76,14 @@ func AppendDims[T int | int64](b []byte, dims []T) []byte {
 		b = AppendUint(b, uint64(d))
 	}
 	return b
+}
+
+// AppendBool writes a byte.
+func AppendBool(b []byte, x bool) []byte {
+	if x {
+		return append(b, 1)
+	}
+	return append(b, 0)
 }
 
 // Begin starts a message, and End writes its length where it began.
@@ -276,11 +284,7 @@ func AppendOptions(b []byte, options []Option) ([]byte, error) {
 		case int64:
 			b = AppendInt(append(b, 'i'), x)
 		case bool:
-			n := int64(0)
-			if x {
-				n = 1
-			}
-			b = AppendInt(append(b, 'b'), n)
+			b = AppendBool(append(b, 'b'), x)
 		case float32:
 			b = binary.LittleEndian.AppendUint32(append(b, 'f'), math.Float32bits(x))
 		case []int64:
@@ -307,7 +311,7 @@ func (f *Fields) Options() []Option {
 		case 'i':
 			o.Value = f.Int()
 		case 'b':
-			o.Value = f.Int() != 0
+			o.Value = f.Byte() != 0
 		case 'f':
 			if len(f.b) < 4 {
 				f.Fail(errCut)

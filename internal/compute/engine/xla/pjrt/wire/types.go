@@ -3,7 +3,7 @@ package wire
 import "fmt"
 
 // Version is that of the protocol. Both programs are of one release, or say that they are not.
-const Version = 2
+const Version = 3
 
 // Type is the type of a buffer's elements.
 type Type uint8
