@@ -33,6 +33,13 @@ func CheckIndices(op string, indices []int32, rows int) {
 	}
 }
 
+// CheckTargets panics with a [ShapeError] unless there is a target for each element of x.
+func CheckTargets(op string, x *Tensor, targets []float32) {
+	if x.Len() != len(targets) {
+		panic(ShapeError{op, fmt.Sprintf("%d targets for %d x %d elements", len(targets), x.Rows, x.Cols)})
+	}
+}
+
 // CheckShape panics with a [ShapeError] unless t is rows x cols.
 func CheckShape(op, name string, t *Tensor, rows, cols int) {
 	if t.Rows != rows || t.Cols != cols {
@@ -110,35 +117,6 @@ type Dropout struct {
 	Prob   float32 // of dropping; 0 does nothing
 	Key    uint64  // the run's seed
 	Stream uint64  // the operation: step and place in the step
-}
-
-// Attention describes one multi-head attention over packed sequences. Each
-// sequence's queries look at its own keys and no others. It may have another
-// number of queries than of keys (one query for the class of a text, say, or new
-// tokens after a cache), and either may be none.
-type Attention struct {
-	Heads   int
-	Queries []int32 // where each sequence's rows of q and y begin: len B+1, from 0 to their rows, never falling
-	Keys    []int32 // the same for k and v; equal to Queries in self-attention over whole texts
-
-	// Prefix, if not nil (len B), makes attention causal behind a prefix: every query sees the
-	// first Prefix[s] keys of its sequence, and of the keys after them those up to its own place. Queries
-	// and keys are aligned at their ends: query i of n sees the first max(Prefix[s], K-n+i+1) of K
-	// keys. There are no more queries than keys then, unless there are no keys.
-	Prefix []int32
-
-	Dropout Dropout // of the probabilities, indexed by sequence, head, query, key in this order, without gaps
-}
-
-// CachedAttention describes one step of decoding: each hypothesis has one new token,
-// whose query looks at all keys of the hypothesis's source and at those of the tokens written
-// so far, which lie anywhere in a pool that all hypotheses share.
-type CachedAttention struct {
-	Heads      int
-	Hypotheses []int32 // where each source's rows of q and y begin: len B+1, from 0 to their rows, never falling
-	Sources    []int32 // the same for sk and sv
-	Paths      []int32 // R x Steps: the rows of k and v that each hypothesis sees besides its source's
-	Steps      int
 }
 
 // AdamStep holds the scalars of one Adam update:

@@ -1,9 +1,7 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
-	"slices"
 	"sync"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -62,27 +60,7 @@ var attentions = sync.Pool{New: func() any {
 
 // newAttention checks the shapes of all operands and divides the work.
 func newAttention(op string, a engine.Attention, stats, q, k, v *engine.Tensor, likeQ, likeK []*engine.Tensor) *attention {
-	if a.Heads < 1 || q.Cols%a.Heads != 0 {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d heads do not divide %d columns", a.Heads, q.Cols)})
-	}
-	if len(a.Queries) != len(a.Keys) {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("offsets of %d sequences of queries and %d of keys", len(a.Queries)-1, len(a.Keys)-1)})
-	}
-	checkOffsets(op, "queries", a.Queries, q.Rows)
-	checkOffsets(op, "keys", a.Keys, k.Rows)
-	engine.CheckShape(op, "k", k, k.Rows, q.Cols)
-	engine.CheckShape(op, "v", v, k.Rows, q.Cols)
-	checkPrefix(op, a)
-	for _, t := range likeQ {
-		engine.CheckShape(op, "an operand like q", t, q.Rows, q.Cols)
-	}
-	for _, t := range likeK {
-		engine.CheckShape(op, "an operand like k", t, k.Rows, k.Cols)
-	}
-	if stats != nil {
-		engine.CheckShape(op, "stats", stats, q.Rows, a.Heads)
-	}
-
+	a.Check(op, stats, q, k, v, likeQ, likeK)
 	t := attentions.Get().(*attention)
 	t.Attention, t.hidden, t.width = a, q.Cols, q.Cols/a.Heads
 	t.scale = float32(1 / math.Sqrt(float64(t.width)))
@@ -106,28 +84,6 @@ func newAttention(op string, a engine.Attention, stats, q, k, v *engine.Tensor, 
 		}
 	}
 	return t
-}
-
-func checkOffsets(op, name string, offsets []int32, rows int) {
-	if n := len(offsets); n < 1 || offsets[0] != 0 || int(offsets[n-1]) != rows || !slices.IsSorted(offsets) {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("offsets %v do not divide %d rows of %s", offsets, rows, name)})
-	}
-}
-
-// checkPrefix follows the check of offsets.
-func checkPrefix(op string, a engine.Attention) {
-	if a.Prefix == nil {
-		return
-	}
-	if len(a.Prefix) != len(a.Keys)-1 {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("prefixes of %d sequences, want %d", len(a.Prefix), len(a.Keys)-1)})
-	}
-	for s, prefix := range a.Prefix {
-		queries, keys := a.Queries[s+1]-a.Queries[s], a.Keys[s+1]-a.Keys[s]
-		if prefix < 0 || prefix > keys || queries > keys && keys > 0 {
-			panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("a prefix of %d for %d queries and %d keys of sequence %d", prefix, queries, keys, s)})
-		}
-	}
 }
 
 // release puts a call back into the pool, which must not keep its operands alive.

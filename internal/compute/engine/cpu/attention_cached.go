@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -11,24 +10,7 @@ import (
 
 // CachedAttention implements [engine.Device].
 func (d *Device) CachedAttention(y, q, sk, sv, k, v *engine.Tensor, a engine.CachedAttention) {
-	const op = "cached attention"
-	if a.Heads < 1 || q.Cols%a.Heads != 0 {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d heads do not divide %d columns", a.Heads, q.Cols)})
-	}
-	if len(a.Hypotheses) != len(a.Sources) {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("offsets of %d sources with hypotheses and %d with keys", len(a.Hypotheses)-1, len(a.Sources)-1)})
-	}
-	checkOffsets(op, "hypotheses", a.Hypotheses, q.Rows)
-	checkOffsets(op, "sources", a.Sources, sk.Rows)
-	engine.CheckShape(op, "y", y, q.Rows, q.Cols)
-	engine.CheckShape(op, "sk", sk, sk.Rows, q.Cols)
-	engine.CheckShape(op, "sv", sv, sk.Rows, q.Cols)
-	engine.CheckShape(op, "k", k, k.Rows, q.Cols)
-	engine.CheckShape(op, "v", v, k.Rows, q.Cols)
-	if a.Steps < 0 || len(a.Paths) != q.Rows*a.Steps {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("paths of %d rows for %d hypotheses and %d steps", len(a.Paths), q.Rows, a.Steps)})
-	}
-	engine.CheckIndices(op, a.Paths, k.Rows)
+	a.Check("cached attention", y, q, sk, sv, k, v)
 	width := q.Cols / a.Heads
 	sources := len(a.Sources) - 1
 	// Heads of one task share what is read of the past. Enough tasks for the threads to end at about the same time.

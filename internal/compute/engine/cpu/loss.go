@@ -1,7 +1,6 @@
 package cpu
 
 import (
-	"fmt"
 	"math"
 	"slices"
 
@@ -122,16 +121,9 @@ func (e *entropy) backward(lo, hi int) {
 	scratches.Put(s)
 }
 
-// checkTargets panics unless there is a target for each element of x.
-func checkTargets(op string, x *engine.Tensor, targets int) {
-	if x.Len() != targets {
-		panic(engine.ShapeError{Op: op, Detail: fmt.Sprintf("%d targets for %d x %d elements", targets, x.Rows, x.Cols)})
-	}
-}
-
 // SquaredError implements [engine.Device].
 func (d *Device) SquaredError(loss, pred *engine.Tensor, targets []float32) {
-	checkTargets("squared error", pred, len(targets))
+	engine.CheckTargets("squared error", pred, targets)
 	engine.CheckShape("squared error", "loss", loss, 1, 1)
 	var sum float64
 	for i, p := range data(pred) {
@@ -144,7 +136,7 @@ func (d *Device) SquaredError(loss, pred *engine.Tensor, targets []float32) {
 // SquaredErrorBackward implements [engine.Device].
 func (d *Device) SquaredErrorBackward(dpred, dloss, pred *engine.Tensor, targets []float32) {
 	const op = "squared error backward"
-	checkTargets(op, pred, len(targets))
+	engine.CheckTargets(op, pred, targets)
 	engine.CheckShape(op, "dpred", dpred, pred.Rows, pred.Cols)
 	engine.CheckShape(op, "dloss", dloss, 1, 1)
 	scale := 2 * data(dloss)[0] / float32(len(targets))
@@ -157,7 +149,7 @@ func (d *Device) SquaredErrorBackward(dpred, dloss, pred *engine.Tensor, targets
 // KLDivergence implements [engine.Device].
 func (d *Device) KLDivergence(loss, slopes, logits *engine.Tensor, targets []float32) {
 	const op = "kl divergence"
-	checkTargets(op, logits, len(targets))
+	engine.CheckTargets(op, logits, targets)
 	engine.CheckShape(op, "slopes", slopes, logits.Rows, logits.Cols)
 	engine.CheckShape(op, "loss", loss, 1, 1)
 	var sum float64
@@ -181,7 +173,7 @@ func (d *Device) KLDivergence(loss, slopes, logits *engine.Tensor, targets []flo
 // BinaryCrossEntropy implements [engine.Device].
 func (d *Device) BinaryCrossEntropy(loss, slopes, logits *engine.Tensor, targets []float32) {
 	const op = "binary cross entropy"
-	checkTargets(op, logits, len(targets))
+	engine.CheckTargets(op, logits, targets)
 	engine.CheckShape(op, "slopes", slopes, logits.Rows, logits.Cols)
 	engine.CheckShape(op, "loss", loss, 1, 1)
 	ds, rows := data(slopes), float64(logits.Rows)
