@@ -340,7 +340,68 @@ func (b *builder) fit(x val, rows int) val {
 	}
 	before, after := make([]int, len(x.dims)), make([]int, len(x.dims))
 	after[0] = rows - x.dims[0]
-	return b.pad(x, b.number(0), before, after)
+	zero := b.number(0)
+	if x.typ != f32 {
+		zero = b.integer(x.typ, 0)
+	}
+	return b.pad(x, zero, before, after)
+}
+
+// cut is n rows of x from row first on, a scalar i32; replace is x with y for its rows from there on. The rows are there.
+func (b *builder) cut(x, first val, n int) val {
+	dims := slices.Clone(x.dims)
+	dims[0] = n
+	at, types := b.origin(x, first)
+	return b.line(x.typ, dims, "stablehlo.dynamic_slice %s, %s, sizes = %s : (%s, %s) -> %s", x.name, at, list(dims), x.tensor(), types, tensorType(x.typ, dims))
+}
+
+func (b *builder) replace(x, y, first val) val {
+	at, types := b.origin(x, first)
+	return b.line(x.typ, x.dims, "stablehlo.dynamic_update_slice %s, %s, %s : (%s, %s, %s) -> %s", x.name, y.name, at, x.tensor(), y.tensor(), types, x.tensor())
+}
+
+// origin writes the place of the first element of a row: names and types.
+func (b *builder) origin(x, row val) (names, types string) {
+	names, types = row.name, row.tensor()
+	for range x.dims[1:] {
+		zero := b.integer(row.typ, 0)
+		names, types = names+", "+zero.name, types+", "+zero.tensor()
+	}
+	return names, types
+}
+
+// loop calls body n times, with the number of the turn (scalar i32) and values, which are what it returned before. The body uses no values
+// from outside of it.
+func (b *builder) loop(n int, values []val, body func(i val, values []val) []val) []val {
+	all := append([]val{b.integer(pjrt.I32, 0)}, values...)
+	inside, results := make([]val, len(all)), make([]val, len(all))
+	var heads, types []string
+	b.n++
+	id := b.n
+	for i, v := range all {
+		inside[i] = val{fmt.Sprintf("%%w%d_%d", id, i), v.typ, v.dims}
+		results[i] = val{fmt.Sprintf("%%v%d#%d", id, i), v.typ, v.dims}
+		heads, types = append(heads, inside[i].name+" = "+v.name), append(types, v.tensor())
+	}
+	outside := b.constants
+	region := func(write func() []val) {
+		b.constants = map[string]val{} // those of a region are of no use behind it
+		names, types := []string{}, []string{}
+		for _, v := range write() {
+			names, types = append(names, v.name), append(types, v.tensor())
+		}
+		fmt.Fprintf(&b.text, "    stablehlo.return %s : %s\n", strings.Join(names, ", "), strings.Join(types, ", "))
+	}
+	fmt.Fprintf(&b.text, "    %%v%d:%d = stablehlo.while(%s) : %s\n    cond {\n", id, len(all), strings.Join(heads, ", "), strings.Join(types, ", "))
+	region(func() []val { return []val{b.compare("LT", inside[0], b.integer(pjrt.I32, int64(n)))} })
+	b.text.WriteString("    } do {\n")
+	region(func() []val {
+		next := body(inside[0], inside[1:])
+		return append([]val{b.add(inside[0], b.integer(pjrt.I32, 1))}, next...)
+	})
+	b.text.WriteString("    }\n")
+	b.constants = outside
+	return results[1:]
 }
 
 // integers and numbers are vectors of the program.
@@ -360,4 +421,9 @@ func list(numbers []int) string {
 		parts[i] = strconv.Itoa(n)
 	}
 	return "[" + strings.Join(parts, ", ") + "]"
+}
+
+// barrier is x, computed once: what comes after it is not computed together with what comes before.
+func (b *builder) barrier(x val) val {
+	return b.line(x.typ, x.dims, "stablehlo.optimization_barrier %s : %s", x.name, x.tensor())
 }

@@ -43,7 +43,19 @@ func (b *builder) generate(state val, n int) val {
 // wordsAt are the words of the elements with these indices, which are u32 or u64 of any shape. Each makes a block of four words of which
 // it needs one; so it is for elements that lie in another order than their indices.
 func (b *builder) wordsAt(stream, at val) val {
-	dims := at.dims
+	number := func(x int64) val { return b.integer(pjrt.U32, x, at.dims...) }
+	words := b.blocks(stream, b.binary("shift_right_logical", at, b.integer(at.typ, 2, at.dims...)))
+	place := b.binary("and", b.convert(at, pjrt.U32), number(3))
+	word := words[3]
+	for i := range 3 {
+		word = b.choose(b.compare("EQ", place, number(int64(i))), words[i], word)
+	}
+	return word
+}
+
+// blocks are the words of elements 4n to 4n+3 for each of these n, which are u32 or u64 of any shape.
+func (b *builder) blocks(stream, n val) [4]val {
+	dims := n.dims
 	number := func(x uint32) val { return b.integer(pjrt.U32, int64(x), dims...) }
 	wide := func(x val) val { return b.convert(x, pjrt.U64) }
 	upper := func(x val) val {
@@ -56,10 +68,9 @@ func (b *builder) wordsAt(stream, at val) val {
 	}
 	xor := func(x, y, z val) val { return b.binary("xor", b.binary("xor", x, y), z) }
 
-	block := b.binary("shift_right_logical", at, b.integer(at.typ, 2, dims...))
-	c := [4]val{b.convert(block, pjrt.U32), number(0), part(2), part(3)}
-	if at.typ == pjrt.U64 {
-		c[1] = upper(block)
+	c := [4]val{b.convert(n, pjrt.U32), number(0), part(2), part(3)}
+	if n.typ == pjrt.U64 {
+		c[1] = upper(n)
 	}
 	k := [2]val{part(0), part(1)}
 	for round := range 10 {
@@ -70,12 +81,7 @@ func (b *builder) wordsAt(stream, at val) val {
 		hi1, lo1 := multiply(c[2], 0xCD9E8D57)
 		c = [4]val{xor(hi1, c[1], k[0]), lo1, xor(hi0, c[3], k[1]), lo0}
 	}
-	place := b.binary("and", b.convert(at, pjrt.U32), number(3))
-	word := c[3]
-	for i := range 3 {
-		word = b.choose(b.compare("EQ", place, number(uint32(i))), c[i], word)
-	}
-	return word
+	return c
 }
 
 // drop keeps the elements of x, and multiplies them, whose words say so, as kernels.Dropout does.
