@@ -231,11 +231,3 @@ type Convolutions interface {
 	Concatenate(y *Tensor, xs ...*Tensor)
 	Slice(y, x *Tensor, first int)
 }
-
-// Failure is what a device that cannot go on panics with: one that is lost, or has too little memory.
-type Failure struct{ Err error }
-
-func (f Failure) Error() string { return f.Err.Error() }
-
-// Unwrap returns what happened.
-func (f Failure) Unwrap() error { return f.Err }

@@ -1,0 +1,58 @@
+package engine
+
+import "fmt"
+
+// Failure is what a device that cannot go on panics with: one that is lost, or has too little memory.
+type Failure struct{ Err error }
+
+func (f Failure) Error() string { return f.Err.Error() }
+
+// Unwrap returns what happened.
+func (f Failure) Unwrap() error { return f.Err }
+
+// MemoryError says that what is to be computed needs more memory than the device has.
+type MemoryError struct {
+	Needs, Has int64 // bytes; 0 where that is not known, as when the device found out while it computed
+	Fixed      int64 // of Needs, what does not depend on how much is computed at once
+	Err        error // of the device; nil where it was not asked
+}
+
+func (e *MemoryError) Error() string {
+	if e.Needs == 0 {
+		return fmt.Sprintf("the device has too little memory: %v", e.Err)
+	}
+	return fmt.Sprintf("the device has too little memory: this needs %s of %s", Bytes(e.Needs), Bytes(e.Has))
+}
+
+// Unwrap returns what the device said.
+func (e *MemoryError) Unwrap() error { return e.Err }
+
+// Fits returns how much of n, which needs too much at once, would fit; 0 where that is not known or nothing would.
+func (e *MemoryError) Fits(n int) int {
+	if e.Needs <= e.Fixed || e.Has <= e.Fixed {
+		return 0
+	}
+	return int(float64(n) * float64(e.Has-e.Fixed) / float64(e.Needs-e.Fixed))
+}
+
+// Bytes writes an amount of memory as people do.
+func Bytes(n int64) string {
+	if n < 1e9 {
+		return fmt.Sprintf("%d MB", (n+1e6-1)/1e6)
+	}
+	return fmt.Sprintf("%.1f GB", float64(n)/1e9)
+}
+
+// Guard calls work, in which a device may fail: a [Failure] becomes the error. It holds for the goroutine that calls it.
+func Guard(work func() error) (err error) {
+	defer func() {
+		switch failure := recover().(type) {
+		case nil:
+		case Failure:
+			err = failure.Err
+		default:
+			panic(failure)
+		}
+	}()
+	return work()
+}

@@ -1,0 +1,41 @@
+package engine
+
+import (
+	"errors"
+	"testing"
+)
+
+// A device's failure is an error, and nothing else is caught.
+func TestGuard(t *testing.T) {
+	lost, own := errors.New("lost"), errors.New("own")
+	if err := Guard(func() error { panic(Failure{lost}) }); err != lost {
+		t.Errorf("of a failure: %v", err)
+	}
+	if err := Guard(func() error { return own }); err != own {
+		t.Errorf("of an error: %v", err)
+	}
+	defer func() {
+		if p, ok := recover().(ShapeError); !ok || p.Op != "add" {
+			t.Errorf("another panic: %v", p)
+		}
+	}()
+	Guard(func() error { panic(ShapeError{"add", ""}) })
+}
+
+func TestMemoryError(t *testing.T) {
+	refused := errors.New("RESOURCE_EXHAUSTED")
+	for _, c := range []struct {
+		err  MemoryError
+		fits int // of 32
+		want string
+	}{
+		{MemoryError{Needs: 100e9, Has: 79e9, Fixed: 2e9}, 25, "the device has too little memory: this needs 100.0 GB of 79.0 GB"},
+		{MemoryError{Needs: 100e9, Has: 79e9, Fixed: 78e9}, 1, "the device has too little memory: this needs 100.0 GB of 79.0 GB"},
+		{MemoryError{Needs: 2e6, Has: 1, Fixed: 1e6}, 0, "the device has too little memory: this needs 2 MB of 1 MB"},
+		{MemoryError{Err: refused}, 0, "the device has too little memory: RESOURCE_EXHAUSTED"},
+	} {
+		if got := c.err.Error(); got != c.want || c.err.Fits(32) != c.fits || !errors.Is(&c.err, c.err.Err) && c.err.Err != nil {
+			t.Errorf("%q and %d fit, want %q and %d", got, c.err.Fits(32), c.want, c.fits)
+		}
+	}
+}
