@@ -21,7 +21,7 @@ import (
 var layers = []string{
 	"internal/base/lex", "internal/base/pytext", "internal/base/infile", "internal/base/names", "internal/base/atomicfile", "internal/base/collective", "internal/base/collective/mpi", "internal/base", "internal/hub",
 	"tokenizer", "checkpoint", "metrics",
-	"internal/compute/kernels", "internal/compute/engine", "internal/compute/engine/cpu", "internal/compute/engine/xla/pjrt/wire", "internal/compute/engine/xla/pjrt/helper", "internal/compute/engine/xla/pjrt", "internal/compute/engine/xla", "internal/compute/autograd", "internal/compute/nn", "internal/compute/optim",
+	"internal/compute/kernels", "internal/compute/engine", "internal/compute/engine/cpu", "internal/compute/engine/xla/pjrt/wire", "internal/compute/engine/xla/pjrt/helper", "internal/compute/engine/xla/pjrt", "internal/compute/engine/xla/programs", "internal/compute/engine/xla", "internal/compute/device", "internal/compute/autograd", "internal/compute/nn", "internal/compute/optim",
 	"internal/dataset/batches", "internal/dataset/picture", "internal/dataset/labelled", "internal/dataset/captions", "internal/dataset", "internal/dataset/textscore", "internal/dataset/entailment", "internal/dataset/coco",
 	"internal/vision", "internal/vision/preprocess", "internal/vision/vit", "internal/vision/convnet", "internal/vision/detector", "internal/vision/extractor",
 	"internal/model", "internal/model/modeldir", "internal/model/decode", "internal/model/rank", "internal/model/calibration",

@@ -23,6 +23,7 @@ func modelFlag(c *cobra.Command, dir *string) {
 	c.Flags().StringVarP(dir, "model", "m", "", "`DIR` of the model, or of a run for its best model")
 	c.MarkFlagRequired("model")
 	taskFlag(c)
+	deviceFlags(c)
 }
 
 // taskFlag registers --task, which [app.env] has.
@@ -313,6 +314,7 @@ all it shows.`,
 	flags := c.Flags()
 	flags.StringVarP(&modelDir, "model", "m", "", "`DIR` of the model that made the index, if it is not where it was")
 	taskFlag(c)
+	deviceFlags(c)
 	flags.StringVar(&indexDir, "index", "", "folder of the index (see 'unimo index')")
 	flags.StringVar(&image, "image", "", "picture to find similar ones to, instead of a text")
 	flags.IntVarP(&k, "count", "k", 10, "pictures to find")

@@ -22,6 +22,8 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 	"github.com/unimo-go/unimo/internal/demo"
 	"github.com/unimo-go/unimo/internal/run"
@@ -53,6 +55,7 @@ type app struct {
 	tell      teller
 	ending    atomic.Pointer[ending] // what an interruption waits for; nil: nothing
 	rank      member
+	device    *device.Device // that the command's flags choose; nil: the processor
 }
 
 // standardInput is what messages call it.
@@ -94,9 +97,12 @@ func newApp(args []string, stdin io.Reader, stdout, stderr io.Writer) *app {
 func (a *app) run(ctx context.Context) int {
 	root := a.rootCommand()
 	err := checkpoint.Guard(func() error {
-		root.SetArgs(append([]string{}, a.withTask(root)...)) // nil would be the process's own
-		return root.ExecuteContext(ctx)
+		return engine.Guard(func() error {
+			root.SetArgs(append([]string{}, a.withTask(root)...)) // nil would be the process's own
+			return root.ExecuteContext(ctx)
+		})
 	})
+	a.closeDevice()
 	err = a.together(err)
 	code, message := outcome(err)
 	var reported reportedError
@@ -161,9 +167,13 @@ func shortened(message string) string {
 	return strings.ToValidUTF8(head, "") + " ... " + strings.ToValidUTF8(tail, "")
 }
 
-// env is what work has from outside. Every model has a device of its own. --threads is for the whole process.
+// env is what work has from outside. Every model has a device of its own, of an accelerator the same memory. --threads is for the whole process.
 func (a *app) env() run.Env {
-	return run.Env{Log: a.log, Task: a.task, Extractor: a.extractor, OpenStore: store.Open}
+	e := run.Env{Log: a.log, Task: a.task, Extractor: a.extractor, OpenStore: store.Open}
+	if a.device != nil {
+		e.Device = a.device.Fork()
+	}
+	return e
 }
 
 // finetuned are the tasks of "unimo finetune" and "unimo evaluate".
@@ -223,7 +233,10 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 			if err := kernels.CheckEnv(); err != nil {
 				return usageError{err}
 			}
-			return a.checkPaths(c)
+			if err := a.checkPaths(c); err != nil {
+				return err
+			}
+			return a.openDevice(c)
 		},
 	}
 	root.SetFlagErrorFunc(flagError)

@@ -81,7 +81,7 @@ func annotate(c *cobra.Command, key, value string) {
 }
 
 // registerTraining gives c a flag for each setting of the task whose name is not taken: hidden, since
-// they are listed among the settings.
+// they are listed among the settings, but for those that other commands have, too.
 func (s *settingFlags) registerTraining(c *cobra.Command, t *run.Task) {
 	annotate(c, taskAnnotation, t.Name)
 	annotate(c, trainAnnotation, "true")
@@ -89,7 +89,7 @@ func (s *settingFlags) registerTraining(c *cobra.Command, t *run.Task) {
 	c.Flags().Bool(allFlag, false, "with --help: show all settings")
 	for _, setting := range mustSettings(t, "mini") {
 		if f := s.add(c, setting, nil); f != nil {
-			f.Hidden = true
+			f.Hidden = !slices.Contains(deviceNames, f.Name)
 		}
 	}
 }

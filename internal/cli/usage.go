@@ -169,6 +169,9 @@ func flagError(c *cobra.Command, err error) error {
 			return unknownCommand(c, args[0]) // whose flag it may be
 		}
 		if name := unknown.GetSpecifiedName(); unknown.GetSpecifiedShortnames() == "" {
+			if text := useless(c, name); text != "" {
+				return usagef("%s%s", text, seeHelp(c))
+			}
 			slip := c.Flags().Lookup(strings.TrimSuffix(name, "s")) != nil || c.Flags().Lookup(name+"s") != nil // --texts of one with --text
 			if hint := elsewhere(c, name); hint != "" && !slip {
 				return usagef("%s%s", hint, seeHelp(c))

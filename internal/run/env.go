@@ -5,8 +5,8 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine"
-	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/train"
@@ -67,7 +67,7 @@ type Observer interface {
 // Ready returns e with everything in it.
 func (e Env) Ready() *Env {
 	if e.Device == nil {
-		e.Device = cpu.NewLimited(parallel.Limit(e.Threads))
+		e.Device = device.CPU(parallel.Limit(e.Threads))
 	}
 	if e.Log == nil {
 		e.Log = slog.New(slog.DiscardHandler)

@@ -19,6 +19,8 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/nn"
 	"github.com/unimo-go/unimo/internal/model"
 
@@ -51,6 +53,7 @@ type Options struct {
 
 	inherited *train.Source // of the run that is gone on with
 	file      train.File    // its run.json
+	outside   bool          // the device came from outside, whatever the settings say
 }
 
 // Summary is what a finished run has to say.
@@ -70,6 +73,7 @@ type Summary struct {
 // All processes of a group call it with equal options. The first one has the folder and speaks; the summaries of the others have
 // no results.
 func Finetune(ctx context.Context, o Options) (*Summary, error) {
+	o.outside = o.Device != nil
 	o.Env = *o.Ready()
 	if !o.leads() {
 		o.Log, o.Observer = slog.New(slog.DiscardHandler), Silent{}
@@ -94,12 +98,16 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 	}
 	var summary *Summary
 	if err = r.agree(r.checkDisk()); err == nil {
-		summary, err = r.train(ctx)
+		err = engine.Guard(func() (err error) {
+			summary, err = r.train(ctx)
+			return err
+		})
+		err = r.explain(err)
 	}
 	if err != nil && !r.leads() {
 		return nil, err
 	}
-	if err != nil && r.fresh && !r.begun && ctx.Err() == nil && !errors.Is(err, context.Canceled) && !r.computed() {
+	if err != nil && r.fresh && (!r.begun || r.tooLarge(err)) && ctx.Err() == nil && !errors.Is(err, context.Canceled) && !r.computed() {
 		return nil, errors.Join(err, r.dir.Discard()) // nothing is there that could be resumed
 	}
 	if err != nil {
@@ -111,9 +119,12 @@ func Finetune(ctx context.Context, o Options) (*Summary, error) {
 // agree returns the error of one process on all of them.
 func (e *Env) agree(err error) error { return collective.Agree(e.group(), err) }
 
-// close gives the run's folder back, releases the checkpoint that it starts from, and removes temporary folders.
+// close gives the run's folder back, releases the checkpoint that it starts from, ends the device, and removes temporary folders.
 func (r *run) close() {
 	r.closeInit()
+	if r.opened != nil {
+		r.opened.Close()
+	}
 	if r.dir != nil {
 		r.dir.Close()
 	}
@@ -148,7 +159,9 @@ type run struct {
 	from     *modeldir.Checkpoint // nil without Init
 	init     checkpoint.Reader    // its weights
 	config   model.Config
-	beside   int // parameters that are trained beside the model's
+	beside   int            // parameters that are trained beside the model's
+	opened   *device.Device // nil where the device came from outside
+	planned  int64          // bytes of its memory that a step was said to need
 	dir      *train.Dir
 	info     train.Info
 	resumed  bool
@@ -183,6 +196,9 @@ func (r *run) load(ctx context.Context) error {
 	collective.SetTimeout(r.Group, time.Duration(common.MPITimeout*float64(time.Minute)))
 	if err := common.CheckRanks(r.Group.Size()); err != nil {
 		return &SettingError{err}
+	}
+	if err := r.openDevice(common); err != nil {
+		return err
 	}
 	if least := tokenizer.MinVocabSize; r.tok == nil && common.VocabSize < least {
 		return &SettingError{fmt.Errorf("vocab_size is %d, want %d or more for a vocabulary that is trained", common.VocabSize, least)}
@@ -334,6 +350,10 @@ func (r *run) describe() error {
 		Task: r.Task.Name, Status: train.Running, Command: r.Command, Version: r.Version, Random: random.Version, Seed: r.settings.Common().Seed,
 		Config: r.settings, Data: map[string]string{},
 	}
+	if r.accelerated() {
+		r.info.Version = maps.Clone(r.Version)
+		maps.Copy(r.info.Version, map[string]string{versionDevice: r.opened.Version()})
+	}
 	if r.settings.Common().GradientAccumulation > 1 {
 		r.info.Batches = batches.Version
 	}
@@ -422,6 +442,7 @@ func (r *run) ownDir() (_ *Summary, err error) {
 	if err := old.CheckSame(r.info, free(r.settings)...); err != nil {
 		return nil, err
 	}
+	r.warnOfAnother(old)
 	r.info.Command = old.Command // that began it
 	if old.Status == train.Done && old.Outcome != nil {
 		r.Log.Info("the run is complete")
@@ -486,6 +507,9 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	}
 	if err != nil && ctx.Err() != nil && r.leads() {
 		r.writeUnfinished(l, "interrupted")
+	}
+	if err == nil && r.accelerated() {
+		r.Log.Info("device  " + r.opened.Report())
 	}
 	return s, err
 }

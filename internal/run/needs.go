@@ -65,7 +65,7 @@ func (r *run) needs(about About) string {
 	}
 	parameters, moments := r.sizes()
 	text += fmt.Sprintf("; %d MiB of memory for parameters, gradients and moments, besides what a batch takes", (2*parameters+moments)/mib+1)
-	if about.Tokens == 0 || r.resumed && !r.fresh {
+	if about.Tokens == 0 || r.resumed && !r.fresh || r.accelerated() {
 		return text + "; how long it takes is said after the first steps"
 	}
 	operations := trainingOperations * float64(about.Tokens) * cmp.Or(about.Passes, 1) * float64(encoderParameters(r.config))

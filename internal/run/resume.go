@@ -12,6 +12,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/hub"
 	"github.com/unimo-go/unimo/internal/train"
 )
@@ -155,6 +156,9 @@ func (o *Options) restore(s Settings) error {
 	if err := o.file.Config(s); err != nil {
 		return err
 	}
+	if c := s.Common(); c.Precision != device.Float32 && slices.ContainsFunc(o.Set, func(set string) bool { return settings.Key(set) == "device" }) {
+		c.Precision = device.Auto // that of another device need not be this one's
+	}
 	here, err := os.Getwd()
 	if err != nil || o.inherited.Folder == "" || o.inherited.Folder == here {
 		return err
@@ -188,7 +192,7 @@ func (o *Options) restore(s Settings) error {
 }
 
 // tag is the tag of settings that do not change what is computed: of paths, whose content is
-// compared, and of what only says with how much memory or how many workers it is computed.
+// compared, and of what only says with how much memory, how many workers, or on which machine it is computed.
 const (
 	tag          = "run"
 	tagPath      = "path"

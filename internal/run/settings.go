@@ -11,6 +11,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/settings"
+	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -27,6 +28,7 @@ type CommonSettings struct {
 	PlaceInitRange   float64 `json:"location_initializer_range" help:"deviation of a new model's weights of where regions are (0: initializer_range)"`
 	HiddenDropout    float32 `json:"hidden_dropout_prob" help:"of embeddings, layers and the pooled output"`
 	AttentionDropout float32 `json:"attention_probs_dropout_prob" help:"of attention probabilities"`
+	device.Choice
 }
 
 // Sizes lists the presets, from small to large.
@@ -45,6 +47,7 @@ func Defaults(t *Task, size string) (Settings, error) {
 		Config: train.Default, EvalBatchSize: 32, DoLowerCase: true,
 		VocabSize: cfg.VocabSize, HiddenSize: cfg.HiddenSize, Layers: cfg.Layers, Heads: cfg.Heads,
 		InitRange: cfg.InitRange, PlaceInitRange: cfg.PlaceInitRange, HiddenDropout: cfg.HiddenDropout, AttentionDropout: cfg.AttentionDropout,
+		Choice: device.Default,
 	}
 	return t.Kind.Settings(t, size, c), nil
 }
@@ -118,6 +121,9 @@ func (c *CommonSettings) Common() *CommonSettings { return c }
 // Validate returns an error that names the first impossible value of these settings.
 func (c *CommonSettings) Validate() error {
 	if err := c.Config.Validate(); err != nil {
+		return err
+	}
+	if err := c.Choice.Check(); err != nil {
 		return err
 	}
 	return cmp.Or(

@@ -69,6 +69,8 @@ var aliases = map[string]string{
 // of likelihood; all are folded. Unlike an alias, such a name is not accepted.
 var habits = map[string][]string{
 	// Settings.
+	"gpu": {"cuda"}, "nvidia": {"cuda"}, "amd": {"rocm"}, "hip": {"rocm"}, "intel": {"oneapi"}, "xpu": {"oneapi"},
+	"fp32": {"float32"}, "f32": {"float32"}, "bfloat16": {"bf16"}, "fp16": {"bf16"}, "float16": {"bf16"}, "half": {"bf16"},
 	"lr":       {"learningrate"},
 	"rate":     {"learningrate"},
 	"bs":       {"batchsize"},

@@ -14,8 +14,8 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/atomicfile"
+	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine"
-	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/vision"
@@ -46,7 +46,7 @@ type made struct {
 func (m *made) open(f family, config []byte, r checkpoint.Reader) error {
 	m.family = f.name
 	return checkpoint.Guard(func() (err error) {
-		m.network, m.info, err = f.open(cpu.New(), config, r)
+		m.network, m.info, err = f.open(device.CPU(0), config, r)
 		return err
 	})
 }
@@ -213,7 +213,7 @@ func (e *Encoder) device() engine.Device {
 	defer e.mu.Unlock()
 	n := len(e.free)
 	if n == 0 {
-		return cpu.NewLimited(1)
+		return device.CPU(1)
 	}
 	d := e.free[n-1]
 	e.free = e.free[:n-1]

@@ -8,6 +8,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/programs"
 )
 
 // Precision says how factors of products are rounded. Everything else is float32.
@@ -23,6 +24,11 @@ const (
 // Options say how a device computes.
 type Options struct {
 	Precision Precision
+	Flags     map[string]string // XLA's, for every program
+	Memory    int64             // bytes that the device has; 0: what the plugin says
+	Notify    func(Notice)      // is told of programs that are compiled, from within operations; nil: nobody
+	Cache     *programs.Cache   // of compiled programs; nil: none
+	CacheFor  func() string     // all that a program in the cache depends on, besides its text and flags
 }
 
 // Device records operations and runs them on a chip, through a plugin. It implements [engine.Device].
@@ -48,8 +54,10 @@ type shared struct {
 // Stats count what a device and its forks have done.
 type Stats struct {
 	Compiled  int           // programs
-	Compiling time.Duration // writing and compiling them
+	Loaded    int           // programs, from the cache
+	Compiling time.Duration // writing and compiling or loading them
 	Ran       int           // programs, each run counted
+	Memory    int64         // the most that a program needed, with all else that lay there; 0 where the plugin does not say
 }
 
 // New returns a device on the first chip of a client.
@@ -86,13 +94,6 @@ func (d *Device) Fork() engine.Device {
 	defer d.trace.mu.Unlock()
 	d.trace.flush() // what the fork reads is there
 	return newDevice(d.shared)
-}
-
-// must ends the computation: operations return no errors, so a device that fails panics with an [engine.Failure].
-func must(err error) {
-	if err != nil {
-		panic(engine.Failure{Err: err})
-	}
 }
 
 func (s *shared) ran() {

@@ -1,13 +1,30 @@
 package xla
 
 import (
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/programs"
 )
 
 // program is a compiled trace.
 type program struct{ executable pjrt.Executable }
+
+// Notice tells of a program that a computation waits for: before it is compiled, and when it is there.
+type Notice struct {
+	Program int // the first is 1
+	Done    bool
+	Loaded  bool // it was in the cache
+	Took    time.Duration
+	// Needs is how much of the device's memory, which is Has, is used while the program runs; 0 where the plugin does not say.
+	Needs, Has int64
+}
 
 // program returns that of a trace, compiled if there is none like it. It is found by the hash of the operations; the text exists only when
 // it is compiled.
@@ -19,12 +36,94 @@ func (s *shared) program(tr *trace) *program {
 		return p
 	}
 	began := time.Now()
-	text := tr.text(s.builderOptions())
-	executable, err := s.client.Compile(text, pjrt.CompileOptions{Replicas: 1})
+	n := Notice{Program: len(s.programs) + 1}
+	s.options.notify(n)
+	executable, loaded, err := s.options.compile(s.client, tr.text(s.builderOptions()))
 	must(err)
 	p := &program{executable}
 	s.programs[at] = p
-	s.stats.Compiled++
-	s.stats.Compiling += time.Since(began)
+	if n.Loaded = loaded; loaded {
+		s.stats.Loaded++
+	} else {
+		s.stats.Compiled++
+	}
+	n.Took = time.Since(began)
+	s.stats.Compiling += n.Took
+	if plan, err := s.client.Memory(executable); err == nil {
+		need := s.needs(plan)
+		n.Needs, n.Has = need.Needs, need.Has
+		s.stats.Memory = max(s.stats.Memory, need.Needs)
+		if need.Has > 0 && need.Needs > need.Has {
+			must(need)
+		}
+	}
+	n.Done = true
+	s.options.notify(n)
 	return p
+}
+
+// needs is what a program with a plan needs of the memory, beside all that lies there.
+func (s *shared) needs(plan pjrt.Plan) *engine.MemoryError {
+	m := &engine.MemoryError{Has: s.options.Memory, Fixed: s.client.Held() + plan.Results - plan.Alias + plan.Code}
+	if m.Has == 0 {
+		m.Has = s.client.Info().Devices[0].Memory
+	}
+	m.Needs = m.Fixed + plan.Temporary
+	return m
+}
+
+func (o *Options) notify(n Notice) {
+	if o.Notify != nil {
+		o.Notify(n)
+	}
+}
+
+// compiler is the part of [pjrt.Client] that makes programs.
+type compiler interface {
+	Compile(program []byte, o pjrt.CompileOptions) (pjrt.Executable, error)
+	Serialize(e pjrt.Executable) ([]byte, error)
+	Deserialize(data []byte, o pjrt.CompileOptions) (pjrt.Executable, error)
+}
+
+// compile makes a program of its text, or takes it from the cache.
+func (o *Options) compile(c compiler, text []byte) (e pjrt.Executable, loaded bool, err error) {
+	how := pjrt.CompileOptions{Replicas: 1, Flags: o.Flags}
+	if o.Cache == nil {
+		e, err = c.Compile(text, how)
+		return e, false, err
+	}
+	h := sha256.New()
+	fmt.Fprintf(h, "%q %d\n", o.CacheFor(), how.Replicas)
+	for _, name := range slices.Sorted(maps.Keys(how.Flags)) {
+		fmt.Fprintf(h, "%q %q\n", name, how.Flags[name])
+	}
+	h.Write(text)
+	key := programs.Key(h.Sum(nil))
+	if data := o.Cache.Get(key); data != nil {
+		if e, err := c.Deserialize(data, how); err == nil {
+			return e, true, nil
+		}
+	}
+	if e, err = c.Compile(text, how); err != nil {
+		return 0, false, err
+	}
+	if data, err := c.Serialize(e); err == nil { // not all plugins can
+		o.Cache.Put(key, data)
+	}
+	return e, false, nil
+}
+
+// outOfMemory is the code of a plugin's error: RESOURCE_EXHAUSTED.
+const outOfMemory = 8
+
+// must ends the computation: operations return no errors, so a device that fails panics with an [engine.Failure].
+func must(err error) {
+	if err == nil {
+		return
+	}
+	var own *pjrt.Error
+	if errors.As(err, &own) && own.Code == outOfMemory {
+		err = &engine.MemoryError{Err: err}
+	}
+	panic(engine.Failure{Err: err})
 }

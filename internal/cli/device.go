@@ -1,0 +1,84 @@
+package cli
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+)
+
+// The flags that choose what computes. Commands that train have them as settings.
+const (
+	deviceName    = "device"
+	precisionName = "precision"
+	devicesName   = "devices"
+)
+
+var deviceNames = []string{deviceName, precisionName, devicesName}
+
+// deviceFlags registers --device and --precision, which [app.env] has.
+func deviceFlags(c *cobra.Command) {
+	c.Flags().String(deviceName, device.Default.Device, "what computes, `NAME`: cpu, cuda, rocm, tpu, oneapi or pjrt:PATH, a plugin; cuda:1 is the second")
+	c.Flags().String(precisionName, device.Default.Precision, "of products on an accelerator, `NAME`: float32, tf32, bf16, or auto: bf16 on chips that have it")
+}
+
+// openDevice opens the accelerator that the flags of c choose, if they do.
+func (a *app) openDevice(c *cobra.Command) error {
+	named := c.Flags().Lookup(deviceName)
+	if named == nil {
+		return nil
+	}
+	if _, trains := named.Value.(*settingFlag); trains {
+		return nil // the run opens it
+	}
+	choice := device.Default
+	choice.Device, choice.Precision = named.Value.String(), c.Flags().Lookup(precisionName).Value.String()
+	if err := choice.Check(); err != nil {
+		return usagef("%w%s", err, seeHelp(c))
+	}
+	if !choice.Accelerated() {
+		return nil
+	}
+	var err error
+	a.device, err = device.Open(choice, device.Options{Log: a.log, Notify: a.compiled})
+	return err
+}
+
+// slowCompilation is from where on it is said what a person waited for.
+const slowCompilation = 2 * time.Second
+
+// compiled says which program of an accelerator was waited for.
+func (a *app) compiled(n xla.Notice) {
+	text := fmt.Sprintf("compiled program %d (%s)", n.Program, span(n.Took))
+	switch {
+	case !n.Done:
+	case n.Loaded || n.Took < slowCompilation:
+		a.log.Debug(text)
+	default:
+		a.log.Info(text)
+	}
+}
+
+// closeDevice ends the accelerator of the command, if it has one.
+func (a *app) closeDevice() {
+	if a.device != nil {
+		a.log.Debug(a.device.Report())
+		a.device.Close()
+	}
+}
+
+// useless says that a command has no use for a flag that chooses a device; "" if the flag is another.
+func useless(c *cobra.Command, flag string) string {
+	if !slices.Contains(deviceNames, flag) {
+		return ""
+	}
+	with := "finetune, pretrain and resume, which train"
+	if flag != devicesName {
+		with = "finetune, pretrain, resume, and the commands that open a model to evaluate or ask it"
+	}
+	return fmt.Sprintf("%s has no use for --%s; leave it out: it is of %s", commandName(c), flag, with)
+}

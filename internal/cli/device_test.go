@@ -1,0 +1,46 @@
+package cli
+
+import (
+	"path/filepath"
+	"testing"
+)
+
+// What is wrong with the choice of a device is said before anything is opened or written.
+func TestDeviceFlags(t *testing.T) {
+	model := filepath.Join("..", "..", "testdata", "films.model")
+	out := filepath.Join(t.TempDir(), "run")
+	train := []string{"finetune", "sst-2", "--data", t.TempDir(), "--out", out}
+	for _, c := range []struct {
+		args  []string
+		words []string
+	}{
+		{[]string{"inspect", model, "--device", "cuda"}, []string{"inspect has no use for --device", "finetune"}},
+		{[]string{"tokenizer", "train", "--device=cpu"}, []string{"tokenizer train has no use for --device"}},
+		{[]string{"pull", "hf:a/b", "--precision", "bf16"}, []string{"pull has no use for --precision"}},
+		{[]string{"predict", "--model", model, "--devices", "2", "x"}, []string{"predict has no use for --devices", "train"}},
+		{[]string{"predict", "--model", model, "--device", "cdua", "x"}, []string{`unknown device "cdua"; did you mean cuda?`}},
+		{[]string{"predict", "--model", model, "--device", "pjrt", "x"}, []string{"pjrt:PATH"}},
+		{[]string{"predict", "--model", model, "--precision", "bf16", "x"}, []string{"the processor (device cpu) computes with float32 alone"}},
+		{append(train, "--device", "gpu"), []string{`unknown device "gpu"; did you mean cuda?`}},
+		{append(train, "--precision", "half"), []string{`unknown precision "half"; did you mean bf16?`}},
+		{append(train, "--set", "precision=tf32"), []string{"computes with float32 alone"}},
+		{append(train, "--device", "cuda", "--devices", "2"), []string{"not built yet"}},
+		{append(train, "--device", "cuda", "--set", "device=rocm"), []string{"device is given twice"}},
+	} {
+		refused(t, exitUsage, c.args, c.words...)
+	}
+	if !absent(out) {
+		t.Error("a run's folder was made")
+	}
+}
+
+// A plugin that is none, or is not there, ends the command with what is wrong.
+func TestDeviceThatCannotBeOpened(t *testing.T) {
+	model := filepath.Join("..", "..", "testdata", "films.model")
+	t.Setenv("UNIMO_XLA", filepath.Join(t.TempDir(), "none"))
+	t.Setenv("UNIMO_PJRT_PATH", "")
+	t.Setenv("PATH", "")
+	refused(t, exitFailed, []string{"predict", "--model", model, "--device", "pjrt:" + filepath.Join(model, "none.so"), "x"}, "none.so", "does not exist")
+	refused(t, exitFailed, []string{"predict", "--model", model, "--device", "pjrt:" + filepath.Join(model, "config.json"), "x"}, "unimo-xla", "was not found")
+	refused(t, exitFailed, []string{"predict", "--model", model, "--device", "oneapi", "x"}, "no plugin was found", "jax-oneapi-pjrt", "UNIMO_PJRT_PATH")
+}

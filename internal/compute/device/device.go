@@ -1,0 +1,264 @@
+// Package device opens what a user chooses to compute with: the processor, or an accelerator through a plugin of the PJRT interface.
+package device
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"log/slog"
+	"maps"
+	"os"
+	"path/filepath"
+	"regexp"
+	"runtime"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/programs"
+	"github.com/unimo-go/unimo/internal/hub"
+)
+
+// MemoryVariable is the environment variable that bounds the memory of an accelerator, in bytes: for plugins that do not say how much there
+// is, and to leave some to other programs.
+const MemoryVariable = "UNIMO_DEVICE_MEMORY"
+
+// Options are what a device has from outside, beside the choice.
+type Options struct {
+	Threads int              // of the processor; 0: those of the process
+	Log     *slog.Logger     // nil: nothing is logged
+	Notify  func(xla.Notice) // is told of programs that are compiled; nil: nobody
+}
+
+// Device is an open device.
+type Device struct {
+	engine.Device
+	Precision string // of products; never Auto
+	client    *pjrt.Client
+	stats     func() xla.Stats
+}
+
+// CPU returns the processor, with as many threads as the limit says.
+func CPU(limit parallel.Limit) engine.Device { return cpu.NewLimited(limit) }
+
+// Open opens the device that c chooses.
+func Open(c Choice, o Options) (*Device, error) {
+	if err := c.Check(); err != nil {
+		return nil, err
+	}
+	t, err := parse(c.Device)
+	if err != nil {
+		return nil, err
+	}
+	if t.kind == Processor {
+		return &Device{Device: CPU(parallel.Limit(o.Threads)), Precision: Float32}, nil
+	}
+	d, err := open(t, c, o)
+	if err != nil {
+		return nil, fmt.Errorf("device %s: %w", c.Device, err)
+	}
+	return d, nil
+}
+
+func open(t target, c Choice, o Options) (*Device, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	memory, err := memoryLimit(os.Getenv(MemoryVariable))
+	if err != nil {
+		return nil, err
+	}
+	path := t.path
+	if path == "" {
+		plugin, err := pjrt.FindKind(t.kind)
+		if err != nil {
+			return nil, err
+		}
+		path = plugin.Path
+	} else if f, err := infile.Open(path); err != nil {
+		return nil, err
+	} else {
+		f.Close()
+	}
+	if path, err = filepath.Abs(path); err != nil { // else it is looked for among the system's libraries
+		return nil, err
+	}
+	options, err := clientOptions(t, path)
+	if err != nil {
+		return nil, err
+	}
+	client, err := pjrt.Start(pjrt.Options{Plugin: path, Client: options, Log: &lines{o.Log}})
+	if err != nil {
+		return nil, err
+	}
+	info := client.Info()
+	if len(info.Devices) == 0 {
+		client.Close()
+		return nil, fmt.Errorf("plugin %s has no device here", path)
+	}
+	precision := c.Precision
+	if precision == Auto {
+		precision = best(info)
+	}
+	x := xla.New(client, xla.Options{
+		Precision: map[string]xla.Precision{Float32: xla.Float32, TF32: xla.TF32, BFloat16: xla.BFloat16}[precision],
+		Flags:     flags(info.Platform),
+		Memory:    memory, Notify: o.Notify,
+		Cache:    programs.Open(filepath.Join(hub.FromEnv(os.Getenv).Own, "programs"), cacheBytes, o.Log),
+		CacheFor: sync.OnceValue(func() string { return identity(path, info, options) }),
+	})
+	return &Device{Device: x, Precision: precision, client: client, stats: x.Stats}, nil
+}
+
+// cacheBytes bounds the folder of compiled programs. One of a training step of the base model has some 4 to 20 MB.
+const cacheBytes = 2 << 30
+
+// Accelerated says whether it is not the processor.
+func (d *Device) Accelerated() bool { return d.client != nil }
+
+// Version says which accelerator it is, of which plugin; "" of the processor.
+func (d *Device) Version() string {
+	if !d.Accelerated() {
+		return ""
+	}
+	info := d.client.Info()
+	return strings.Join(strings.Fields(fmt.Sprintf("%s, %s %s", info.Devices[0].Kind, info.Platform, info.PlatformVersion)), " ")
+}
+
+// Close ends what was started for the device. Its tensors are gone then.
+func (d *Device) Close() error {
+	if d == nil || d.client == nil {
+		return nil
+	}
+	return d.client.Close()
+}
+
+// Report says what was done on an accelerator; "" of the processor.
+func (d *Device) Report() string {
+	if !d.Accelerated() {
+		return ""
+	}
+	s := d.stats()
+	text := fmt.Sprintf("programs: %d compiled, %d from the cache, in %.1f s; run %d times", s.Compiled, s.Loaded, s.Compiling.Seconds(), s.Ran)
+	if s.Memory > 0 {
+		text += "; up to " + engine.Bytes(s.Memory) + " of memory"
+	}
+	return text
+}
+
+// memoryLimit reads MemoryVariable.
+func memoryLimit(value string) (int64, error) {
+	if value == "" {
+		return 0, nil
+	}
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < 1 {
+		return 0, fmt.Errorf("%s is %q, want a number of bytes", MemoryVariable, value)
+	}
+	return n, nil
+}
+
+// gpu says whether a plugin is for chips whose client has options for memory and for which of them are used.
+func gpu(t target, path string) bool {
+	name := filepath.Base(path)
+	return t.kind == "cuda" || t.kind == "rocm" || strings.Contains(name, "cuda") || strings.Contains(name, "rocm")
+}
+
+// memoryShare is how much of a chip's memory may be used: the rest is the driver's and the libraries'.
+const memoryShare = float32(0.95)
+
+// clientOptions are those of a plugin's client. Memory is taken as it is needed: other programs may use the chip, too.
+func clientOptions(t target, path string) (map[string]any, error) {
+	if gpu(t, path) {
+		o := map[string]any{"preallocate": false, "memory_fraction": memoryShare, "visible_devices": []int64{int64(max(t.number, 0))}}
+		return o, nil
+	}
+	if t.number > 0 {
+		return nil, fmt.Errorf("number %d: of this kind of device the first alone can be used; leave the number out", t.number)
+	}
+	return nil, nil
+}
+
+// flags are XLA's for every program: the same bits each time, where the chip's libraries would choose.
+func flags(platform string) map[string]string {
+	switch platform {
+	case "cuda", "rocm":
+		return map[string]string{"xla_gpu_exclude_nondeterministic_ops": "true"}
+	}
+	return nil
+}
+
+// older are NVIDIA's chips that have no units for bfloat16.
+var older = regexp.MustCompile(`\b(V100|P100|P40|P4|T4|K80|M60|M40|TITAN|GTX|RTX 20\d\d|Quadro RTX)`)
+
+// best is the precision that a chip is made for.
+func best(info pjrt.Info) string {
+	switch platform := info.Platform; {
+	case platform == "cpu" || platform == "cuda" && older.MatchString(info.Devices[0].Kind):
+		return Float32
+	}
+	return BFloat16
+}
+
+// identity is all that a compiled program depends on, beside its text: the plugin, its options, the chip and the machine's libraries.
+func identity(path string, info pjrt.Info, options map[string]any) string {
+	text := fmt.Sprintf("%s %s %q %q", digest(path), info.Platform, info.PlatformVersion, info.Devices[0].Kind)
+	for _, name := range slices.Sorted(maps.Keys(options)) {
+		if name != "visible_devices" {
+			text += fmt.Sprintf(" %s=%v", name, options[name])
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(info.Attributes)) {
+		text += fmt.Sprintf(" %q=%q", name, info.Attributes[name])
+	}
+	if info.Platform == "cpu" {
+		text += " " + instructions()
+	}
+	return text
+}
+
+// instructions says which instructions the processor has, which programs for it are made of.
+func instructions() string {
+	raw, _ := infile.Read("/proc/cpuinfo", 16<<20)
+	for line := range strings.Lines(string(raw)) {
+		if key, value, _ := strings.Cut(line, ":"); strings.TrimSpace(key) == "flags" || strings.TrimSpace(key) == "Features" {
+			return runtime.GOARCH + strings.TrimSpace(value)
+		}
+	}
+	return runtime.GOARCH
+}
+
+// digest is the SHA-256 of a plugin's file. Of one that cannot be read it is one that no other has.
+func digest(path string) string {
+	f, err := infile.Open(path)
+	if err != nil {
+		return fmt.Sprint(time.Now().UnixNano())
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		return fmt.Sprint(time.Now().UnixNano())
+	}
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+// lines logs what a plugin writes, as details.
+type lines struct{ log *slog.Logger }
+
+func (l *lines) Write(p []byte) (int, error) {
+	for line := range strings.Lines(string(p)) {
+		if line = strings.TrimSpace(line); line != "" {
+			l.log.Debug("plugin: " + line)
+		}
+	}
+	return len(p), nil
+}

@@ -1,0 +1,207 @@
+package device
+
+import (
+	"errors"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+)
+
+func TestCheck(t *testing.T) {
+	with := func(change func(c *Choice)) Choice {
+		c := Default
+		change(&c)
+		return c
+	}
+	on := func(name string) Choice { return with(func(c *Choice) { c.Device = name }) }
+	for _, c := range []struct {
+		choice Choice
+		want   string // "": it is right
+	}{
+		{Default, ""},
+		{on("cuda"), ""},
+		{on("cuda:7"), ""},
+		{on("tpu"), ""},
+		{on("pjrt:plugin.so"), ""},
+		{on("pjrt:/a:b/plugin.so"), ""}, // a colon in a path
+		{on("pjrt:plugin.so:1"), ""},
+		{Choice{"rocm", BFloat16, 1}, ""},
+		{Choice{"cpu", Float32, 1}, ""},
+		{on(""), `unknown device ""`},
+		{on("cdua"), "did you mean cuda?"},
+		{on("CUDA"), "did you mean cuda?"},
+		{on("gpu"), "did you mean cuda?"},
+		{on("cuda:"), "the number of a device"},
+		{on("cuda:-1"), "the number of a device"},
+		{on("cuda:x"), "the number of a device"},
+		{on("cpu:0"), "--threads"},
+		{on("pjrt"), "pjrt:PATH"},
+		{on("pjrt:"), "pjrt:PATH"},
+		{on("pjrt::1"), "pjrt:PATH"},
+		{Choice{"cuda", "fp16", 1}, "did you mean bf16?"},
+		{Choice{"cpu", BFloat16, 1}, "the processor (device cpu) computes with float32 alone"},
+		{Choice{"cpu", TF32, 1}, "the processor (device cpu) computes with float32 alone"},
+		{Choice{"cuda", Auto, 0}, "want 1 or more"},
+		{Choice{"cuda", Auto, 2}, "not built yet"},
+		{Choice{"cpu", Auto, 2}, "--threads"},
+	} {
+		err := c.choice.Check()
+		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
+			t.Errorf("%+v: %v, want %q", c.choice, err, c.want)
+		}
+	}
+}
+
+func TestAbsolute(t *testing.T) {
+	here, err := filepath.Abs("")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, want := range map[string]string{"cuda:1": "cuda:1", "cpu": "cpu", "pjrt:a/b.so:1": "pjrt:" + filepath.Join(here, "a", "b.so:1"), "pjrt:" + here: "pjrt:" + here} {
+		if c, err := (Choice{Device: name}).Absolute(); c.Device != want || err != nil {
+			t.Errorf("%s is %s, %v, want %s", name, c.Device, err, want)
+		}
+	}
+}
+
+func TestTheProcessor(t *testing.T) {
+	d, err := Open(Default, Options{Threads: 2})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if d.Accelerated() || d.Precision != Float32 || d.Limit() != 2 || d.Report() != "" || d.Version() != "" || d.Close() != nil {
+		t.Errorf("%+v", d)
+	}
+}
+
+// What cannot be opened is said, and nothing is started for it.
+func TestOpenSaysWhatIsMissing(t *testing.T) {
+	t.Setenv(pjrt.HelperVariable, filepath.Join(t.TempDir(), "none"))
+	t.Setenv(pjrt.PathVariable, "")
+	t.Setenv("PATH", "")
+	file := filepath.Join(t.TempDir(), "plugin.so")
+	if err := os.WriteFile(file, nil, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name, memory, want string
+		is                 error
+	}{
+		{"pjrt:" + file + "none", "", "does not exist", fs.ErrNotExist},
+		{"pjrt:" + filepath.Dir(file), "", "is a folder", nil},
+		{"pjrt:" + file, "", "unimo-xla", pjrt.ErrNoHelper},
+		{"pjrt:" + file, "much", MemoryVariable + ` is "much"`, nil},
+		{"pjrt:" + file + ":2", "", "the first alone", nil},
+		{"rocm", "", "jax-rocm7-pjrt", pjrt.ErrNoPlugin},
+	} {
+		t.Setenv(MemoryVariable, c.memory)
+		_, err := Open(Choice{c.name, Auto, 1}, Options{})
+		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "device "+c.name) || c.is != nil && !errors.Is(err, c.is) {
+			t.Errorf("%s: %v, want %q", c.name, err, c.want)
+		}
+	}
+}
+
+func TestBestPrecision(t *testing.T) {
+	for _, c := range []struct{ platform, kind, want string }{
+		{"cpu", "cpu", Float32},
+		{"cuda", "NVIDIA H100 80GB HBM3", BFloat16},
+		{"cuda", "NVIDIA A100-SXM4-40GB", BFloat16},
+		{"cuda", "NVIDIA GeForce RTX 4090", BFloat16},
+		{"cuda", "NVIDIA GeForce RTX 2080 Ti", Float32},
+		{"cuda", "Tesla V100-SXM2-16GB", Float32},
+		{"cuda", "Tesla T4", Float32},
+		{"rocm", "AMD Instinct MI300X", BFloat16},
+		{"tpu", "TPU v4", BFloat16},
+	} {
+		if got := best(pjrt.Info{Platform: c.platform, Devices: []pjrt.Device{{Kind: c.kind}}}); got != c.want {
+			t.Errorf("%s %s: %s, want %s", c.platform, c.kind, got, c.want)
+		}
+	}
+}
+
+// Memory is not taken all at once, and the number says which chip is seen.
+func TestClientOptions(t *testing.T) {
+	for _, c := range []struct {
+		name, path string
+		visible    []int64 // nil: no options
+	}{
+		{"cuda", "xla_cuda_plugin.so", []int64{0}},
+		{"cuda:3", "xla_cuda_plugin.so", []int64{3}},
+		{"pjrt:x/xla_rocm_plugin.so:1", "x/xla_rocm_plugin.so", []int64{1}},
+		{"pjrt:x/cuda/cpu_plugin.so", "x/cuda/cpu_plugin.so", nil},
+		{"tpu", "libtpu.so", nil},
+	} {
+		where, err := parse(c.name)
+		if err != nil {
+			t.Fatal(err)
+		}
+		o, err := clientOptions(where, c.path)
+		visible, _ := o["visible_devices"].([]int64)
+		if err != nil || !slices.Equal(visible, c.visible) || c.visible != nil && o["preallocate"] != false {
+			t.Errorf("%s: %v, %v", c.name, o, err)
+		}
+	}
+}
+
+// A program in the cache is for the same plugin, chip and options.
+func TestIdentity(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "plugin")
+	seen := map[string]bool{}
+	info := func(kind, version string) pjrt.Info {
+		return pjrt.Info{Platform: "cuda", PlatformVersion: version, Attributes: map[string]string{"a": "1"}, Devices: []pjrt.Device{{Kind: kind}}}
+	}
+	for _, content := range []string{"one", "two"} {
+		os.WriteFile(file, []byte(content), 0o644)
+		for _, i := range []pjrt.Info{info("H100", "1"), info("H200", "1"), info("H100", "2")} {
+			for _, share := range []float32{0.5, 0.9} {
+				id := identity(file, i, map[string]any{"memory_fraction": share, "visible_devices": []int64{0}})
+				if seen[id] || id != identity(file, i, map[string]any{"memory_fraction": share, "visible_devices": []int64{1}}) {
+					t.Errorf("%q occurs twice, or depends on which chip of a kind it is", id)
+				}
+				seen[id] = true
+			}
+		}
+	}
+	if a, b := identity(file+"none", info("H100", "1"), nil), identity(file+"none", info("H100", "1"), nil); a == b {
+		t.Error("a plugin that cannot be read is taken for itself")
+	}
+}
+
+// On a plugin: a device computes, says what it did, and keeps its programs where the environment says.
+func TestOpenAPlugin(t *testing.T) {
+	path := os.Getenv(pjrt.PathVariable)
+	if path == "" {
+		t.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
+	}
+	cache := t.TempDir()
+	t.Setenv("UNIMO_CACHE", cache)
+	for _, compiled := range []string{"programs: 1 compiled, 0 ", "programs: 0 compiled, 1 "} {
+		told := 0
+		d, err := Open(Choice{"pjrt:" + path, Auto, 1}, Options{Notify: func(xla.Notice) { told++ }})
+		if err != nil {
+			t.Fatal(err)
+		}
+		x, y := d.Wrap(1, 2, []float32{1, 2}), d.New(1, 2)
+		d.Add(y, x, x)
+		if got := engine.Values(d.Device, y); !slices.Equal(got, []float32{2, 4}) {
+			t.Errorf("got %v", got)
+		}
+		if !d.Accelerated() || d.Precision != Float32 || told != 2 || !strings.HasPrefix(d.Report(), compiled) || !strings.Contains(d.Version(), "cpu") {
+			t.Errorf("%s, %s, %s, told %d times", d.Precision, d.Report(), d.Version(), told)
+		}
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if files, _ := filepath.Glob(filepath.Join(cache, "programs", "*")); len(files) != 1 {
+		t.Errorf("the cache has %v", files)
+	}
+}

@@ -1,0 +1,129 @@
+package xla
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"log/slog"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/programs"
+)
+
+// notes is a plugin that notes what it is asked for. Programs that it serializes are its name with their text.
+type notes struct {
+	name  string
+	asked []string
+	texts []string
+}
+
+func (n *notes) Compile(text []byte, o pjrt.CompileOptions) (pjrt.Executable, error) {
+	n.asked = append(n.asked, "compile")
+	if string(text) == "broken" {
+		return 0, errors.New("line 1")
+	}
+	n.texts = append(n.texts, string(text))
+	return pjrt.Executable(len(n.texts)), nil
+}
+
+func (n *notes) Serialize(e pjrt.Executable) ([]byte, error) {
+	if n.texts[e-1] == "not to be kept" {
+		return nil, errors.New("unimplemented")
+	}
+	return []byte(n.name + n.texts[e-1]), nil
+}
+
+func (n *notes) Deserialize(data []byte, o pjrt.CompileOptions) (pjrt.Executable, error) {
+	n.asked = append(n.asked, "load")
+	text, ok := bytes.CutPrefix(data, []byte(n.name))
+	if !ok {
+		return 0, errors.New("another's")
+	}
+	n.texts = append(n.texts, string(text))
+	return pjrt.Executable(len(n.texts)), nil
+}
+
+func TestProgramsAreKept(t *testing.T) {
+	cache := programs.Open(t.TempDir(), 1<<20, slog.New(slog.DiscardHandler))
+	for _, c := range []struct{ plugin, device, flag, text, asks string }{
+		{"a", "A", "", "x", "[compile]"},
+		{"a", "A", "", "x", "[load]"},
+		{"a", "A", "", "y", "[compile]"},
+		{"a", "B", "", "x", "[compile]"},
+		{"a", "A", "true", "x", "[compile]"},
+		{"a", "A", "true", "x", "[load]"},
+		{"b", "A", "", "x", "[load compile]"}, // it cannot read it, though it should
+		{"b", "A", "", "x", "[load]"},
+		{"a", "A", "", "not to be kept", "[compile]"},
+		{"a", "A", "", "not to be kept", "[compile]"},
+		{"a", "A", "", "broken", "[compile]"},
+		{"a", "A", "", "broken", "[compile]"},
+	} {
+		p := &notes{name: c.plugin}
+		o := Options{Cache: cache, CacheFor: func() string { return c.device }}
+		if c.flag != "" {
+			o.Flags = map[string]string{"xla_flag": c.flag}
+		}
+		e, loaded, err := o.compile(p, []byte(c.text))
+		if got := fmt.Sprint(p.asked); got != c.asks || (err != nil) != (c.text == "broken") || loaded != (c.asks == "[load]") {
+			t.Errorf("%+v: asked for %s, loaded %v, %v", c, got, loaded, err)
+		}
+		if err == nil && p.texts[e-1] != c.text {
+			t.Errorf("%+v: got %q", c, p.texts[e-1])
+		}
+	}
+}
+
+// Without a cache nothing is kept.
+func TestProgramsWithoutACache(t *testing.T) {
+	p := &notes{}
+	for range 2 {
+		if _, loaded, err := new(Options).compile(p, []byte("x")); loaded || err != nil {
+			t.Error(loaded, err)
+		}
+	}
+}
+
+// On a plugin: the second device takes its programs from the cache, and computes the same.
+func TestCacheOnAPlugin(t *testing.T) {
+	cache := programs.Open(t.TempDir(), 1<<30, slog.New(slog.DiscardHandler))
+	var first []float32
+	for i, want := range []Stats{{Compiled: 1, Ran: 1}, {Loaded: 1, Ran: 1}} {
+		var told []Notice
+		d := open(t, Options{Cache: cache, CacheFor: func() string { return "" }, Notify: func(n Notice) { told = append(told, n) }})
+		x := d.Wrap(2, 3, []float32{1, 2, 3, 4, 5, 6})
+		y := d.New(2, 3)
+		d.Add(y, x, x)
+		got := engine.Values(d, y)
+		if i == 0 {
+			first = got
+		}
+		if fmt.Sprint(got) != "[2 4 6 8 10 12]" || fmt.Sprint(first) != fmt.Sprint(got) {
+			t.Errorf("got %v", got)
+		}
+		s := d.Stats()
+		if s.Compiled != want.Compiled || s.Loaded != want.Loaded || s.Ran != want.Ran || s.Compiling <= 0 || s.Memory < 48 {
+			t.Errorf("device %d: %+v, want %+v", i, s, want)
+		}
+		if len(told) != 2 || told[0].Done || !told[1].Done || told[1].Program != 1 || told[1].Loaded != (i == 1) || told[1].Needs != s.Memory {
+			t.Errorf("device %d told %+v", i, told)
+		}
+		d.Free(x)
+		d.Free(y)
+	}
+}
+
+// A program that does not fit is refused before it runs, with what would fit.
+func TestTooLittleMemory(t *testing.T) {
+	d := open(t, Options{Memory: 1 << 19})
+	x, y := d.New(100, 1000), d.New(100, 1000)
+	d.Zero(x)
+	d.Add(y, x, x)
+	err := engine.Guard(func() error { d.Read(make([]float32, 100000), y); return nil })
+	var little *engine.MemoryError
+	if !errors.As(err, &little) || little.Has != 1<<19 || little.Needs < 400000 || d.Stats().Ran != 0 {
+		t.Fatalf("%v after %d runs", err, d.Stats().Ran)
+	}
+}

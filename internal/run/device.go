@@ -1,0 +1,117 @@
+package run
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+
+	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+	"github.com/unimo-go/unimo/internal/train"
+)
+
+// openDevice opens the device that the settings choose, where none came from outside. Afterwards they say what is computed with.
+func (r *run) openDevice(s *CommonSettings) (err error) {
+	if r.outside {
+		return nil
+	}
+	if s.Accelerated() && r.Group.Size() > 1 {
+		return &SettingError{fmt.Errorf("device %s: several ranks train on the processor alone today; leave out the launcher, or the device", s.Device)}
+	}
+	if s.Choice, err = s.Absolute(); err != nil {
+		return err
+	}
+	watch := &stages{Observer: r.Observer}
+	if r.opened, err = device.Open(s.Choice, device.Options{Threads: r.Threads, Log: r.Log, Notify: func(n xla.Notice) { r.notify(watch, n) }}); err != nil {
+		return err
+	}
+	if r.accelerated() {
+		r.Observer = watch
+	}
+	r.Device, s.Precision = r.opened.Device, r.opened.Precision
+	return nil
+}
+
+// accelerated says whether the run has opened an accelerator.
+func (r *run) accelerated() bool { return r.opened != nil && r.opened.Accelerated() }
+
+// stages remembers the stage that its observer was told of.
+type stages struct {
+	Observer
+	newest string
+}
+
+// Stage implements [Observer].
+func (s *stages) Stage(name string) {
+	s.newest = name
+	s.Observer.Stage(name)
+}
+
+// notify says which program the run waits for, and what steps need of the device's memory: the first time, and when it is much more.
+func (r *run) notify(watch *stages, n xla.Notice) {
+	if !n.Done {
+		watch.Observer.Stage(fmt.Sprintf("compiling program %d", n.Program))
+		return
+	}
+	watch.Observer.Stage(watch.newest)
+	done := "compiled"
+	if n.Loaded {
+		done = "loaded"
+	}
+	r.Log.Debug(fmt.Sprintf("%s program %d (%.1f s)", done, n.Program, n.Took.Seconds()))
+	if r.begun && float64(n.Needs) > 1.25*float64(r.planned) {
+		r.planned = n.Needs
+		text := "memory  needs " + engine.Bytes(n.Needs)
+		if n.Has > 0 {
+			text += " of " + engine.Bytes(n.Has)
+		}
+		r.Log.Info(text + " on the device")
+	}
+}
+
+// explain says what to do about an error of the device.
+func (r *run) explain(err error) error {
+	var little *engine.MemoryError
+	if !errors.As(err, &little) {
+		return err
+	}
+	s := r.settings.Common()
+	remedy := fmt.Sprintf("lower batch_size, which is %d", s.BatchSize)
+	switch fits := little.Fits(s.BatchSize); {
+	case fits > 0:
+		remedy = fmt.Sprintf("a batch_size of about %d fits (it is %d)", fits, s.BatchSize)
+	case little.Needs > 0:
+		remedy = "a batch_size of 1 does not fit either; choose a smaller preset, or a device with more memory"
+	}
+	if !s.Recompute {
+		remedy += "; recompute needs less, too"
+	}
+	return fmt.Errorf("%w: %s", err, remedy)
+}
+
+// tooLarge says whether a run has ended because its first steps do not fit: there is nothing to go on with.
+func (r *run) tooLarge(err error) bool {
+	var little *engine.MemoryError
+	return errors.As(err, &little) && !train.HasSnapshot(r.Out)
+}
+
+// versionDevice is the key in a run's versions of that of its accelerator.
+const versionDevice = "device"
+
+// warnOfAnother says where a run goes on with another device than it had.
+func (r *run) warnOfAnother(old train.Info) {
+	config, _ := old.Config.(map[string]any)
+	text := func(key, without string) string {
+		value, _ := config[key].(string)
+		return cmp.Or(value, without)
+	}
+	now := r.settings.Common()
+	was := device.Choice{Device: text("device", device.Processor), Precision: text("precision", device.Float32)}
+	switch {
+	case was.Device != now.Device || was.Precision != now.Precision:
+		r.Log.Warn(fmt.Sprintf("the run was on device %s with %s, and goes on with %s and %s: it does not end in the same bits as on one alone", was.Device, was.Precision, now.Device, now.Precision))
+	case old.Version[versionDevice] != r.info.Version[versionDevice]:
+		r.Log.Warn(fmt.Sprintf("the run was on %q, and goes on with %q: it need not end in the same bits", old.Version[versionDevice], r.info.Version[versionDevice]))
+	}
+}
