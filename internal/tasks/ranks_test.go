@@ -16,7 +16,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/test/ranks"
 )
 
 // over trains on a number of ranks; change may give a rank other options.
@@ -26,7 +25,7 @@ func over(t *testing.T, size int, o run.Options, change func(rank int, o *run.Op
 }
 
 func overContext(ctx context.Context, size int, o run.Options, change func(rank int, o *run.Options)) error {
-	return ranks.Run(size, func(g collective.Group) error {
+	return collective.Run(size, func(g collective.Group) error {
 		o := o
 		o.Group = g
 		o.Set = slices.Clone(o.Set)

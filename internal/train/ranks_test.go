@@ -25,7 +25,6 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/compute/optim"
-	"github.com/unimo-go/unimo/internal/test/ranks"
 )
 
 // shape is a tensor of a test's gradients, and what some batches have of it: nothing, rows or all.
@@ -102,7 +101,7 @@ func TestTreeHasTheSameBitsForAnyNumberOfRanks(t *testing.T) {
 		var want []byte
 		for _, size := range []int{1, rapid.SampledFrom([]int{2, 3, 4, 8}).Draw(t, "ranks")} {
 			got := make([][]byte, size)
-			err := ranks.Run(size, func(g collective.Group) error {
+			err := collective.Run(size, func(g collective.Group) error {
 				d := devices[g.Rank()]
 				tr := Trainer{Config: Config{GradientAccumulation: k}, Device: d, Group: g}
 				for _, s := range shapes {
@@ -278,7 +277,7 @@ func (m *table) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, 
 // what a rank trains, and returns the context that it has.
 func over(t *testing.T, size int, root string, c Config, change func(rank int, trainer *Trainer, m *table) context.Context) error {
 	t.Helper()
-	return ranks.Run(size, func(g collective.Group) error {
+	return collective.Run(size, func(g collective.Group) error {
 		m := newTable()
 		trainer := &Trainer{Config: c, Device: m.dev, Task: m, Group: g, Observer: watcher{}, Log: slog.New(slog.DiscardHandler), bucket: 1}
 		if g.Rank() == 0 {

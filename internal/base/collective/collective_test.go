@@ -9,7 +9,6 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/base/collective"
-	"github.com/unimo-go/unimo/internal/test/ranks"
 )
 
 func TestAlone(t *testing.T) {
@@ -30,7 +29,7 @@ func TestAlone(t *testing.T) {
 // Goroutines as ranks do what MPI's operations do.
 func TestRanks(t *testing.T) {
 	const size = 4
-	err := ranks.Run(size, func(g collective.Group) error {
+	err := collective.Run(size, func(g collective.Group) error {
 		if g.Size() != size {
 			return fmt.Errorf("size %d", g.Size())
 		}
@@ -88,7 +87,7 @@ func (misuse) WrongUse() bool { return true }
 // A rank that ends with an error ends the operations of the others.
 func TestRankFails(t *testing.T) {
 	gone := errors.New("gone")
-	err := ranks.Run(3, func(g collective.Group) error {
+	err := collective.Run(3, func(g collective.Group) error {
 		if g.Rank() == 1 {
 			return gone
 		}
@@ -118,7 +117,7 @@ func TestGather(t *testing.T) {
 		List   []int32
 	}
 	own := errors.New("a disk is full")
-	err := ranks.Run(3, func(g collective.Group) error {
+	err := collective.Run(3, func(g collective.Group) error {
 		all, err := collective.Gather(g, thing{math.Inf(1 - 2*(g.Rank()%2)), make([]int32, g.Rank())}, nil)
 		if err != nil {
 			return err

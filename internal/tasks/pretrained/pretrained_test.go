@@ -23,7 +23,6 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
-	"github.com/unimo-go/unimo/internal/test/ranks"
 	_ "github.com/unimo-go/unimo/internal/test/volatile"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/tokenizer"
@@ -191,7 +190,7 @@ func TestRanksTrainTheSameModel(t *testing.T) {
 		var log bytes.Buffer
 		for i, size := range sizes {
 			ctx, stop := context.WithCancel(t.Context())
-			err := ranks.Run(size, func(g collective.Group) error {
+			err := collective.Run(size, func(g collective.Group) error {
 				o := run.Options{Env: run.Env{Out: out, Group: g}, Task: Task, Size: "mini", Set: append(slices.Clone(small), set...), Resume: i > 0}
 				if g.Rank() == 0 {
 					o.Log = slog.New(slog.NewTextHandler(&log, nil))

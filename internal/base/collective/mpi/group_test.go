@@ -9,7 +9,6 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/base/collective"
-	"github.com/unimo-go/unimo/internal/test/ranks"
 )
 
 // stand stands for a library: goroutines are its ranks.
@@ -67,7 +66,7 @@ func TestPieces(t *testing.T) {
 		mail[i] = make(chan []byte, 1)
 	}
 	for _, largest := range []int{1 << 20, 64, 7} {
-		err := ranks.Run(size, func(of collective.Group) error {
+		err := collective.Run(size, func(of collective.Group) error {
 			lib := &stand{Group: of, mail: mail}
 			g, err := join(lib, Options{})
 			if err != nil {
