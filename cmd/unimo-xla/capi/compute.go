@@ -154,7 +154,10 @@ func (p *Plugin) loaded(handle uintptr) (helper.Executable, error) {
 
 func (e *executable) Results() int { return e.results }
 
-func (e *executable) Execute(args, results [][]helper.Buffer) error {
+func (e *executable) Execute(device int, args, results [][]helper.Buffer) error {
+	if device >= len(e.p.devices) {
+		return fmt.Errorf("a program on device %d, and there are %d", device, len(e.p.devices))
+	}
 	nArgs := len(args[0])
 	in, out := make([]uintptr, len(args)*nArgs+1), make([]uintptr, len(args)*e.results+1)
 	ins, outs := make([]unsafe.Pointer, len(args)), make([]unsafe.Pointer, len(args))
@@ -169,6 +172,9 @@ func (e *executable) Execute(args, results [][]helper.Buffer) error {
 	}
 	a := &executeArgs{head: sized[executeArgs](), executable: e.loaded, options: &executeOptions{head: sized[executeOptions]()},
 		arguments: &ins[0], nDevices: uintptr(len(args)), nArguments: uintptr(nArgs), results: &outs[0]}
+	if device >= 0 {
+		a.device = e.p.devices[device]
+	}
 	if err := e.p.call(loadedExecutableExecute, unsafe.Pointer(a)); err != nil {
 		return err
 	}
@@ -236,7 +242,7 @@ func (p *Plugin) compileOptions(o wire.CompileOptions) []byte {
 	bytes := func(b []byte, field uint64, x []byte) []byte {
 		return wire.AppendBytes(wire.AppendUint(b, field<<3|2), x)
 	}
-	build := number(number(nil, 4, uint64(o.Replicas)), 5, 1) // num_replicas, num_partitions
+	build := number(number(nil, 4, uint64(max(o.Replicas, 1))), 5, 1) // num_replicas, num_partitions
 	if o.Device > 0 {
 		var ids []byte // replica_device_ids
 		for _, id := range p.ids[min(o.Device, len(p.ids)):min(o.Device+o.Replicas, len(p.ids))] {
@@ -246,6 +252,9 @@ func (p *Plugin) compileOptions(o wire.CompileOptions) []byte {
 		build = bytes(build, 9, assignment)                                           // device_assignment
 	}
 	options := bytes(nil, 3, build) // executable_build_options
+	if o.Replicas == 0 {
+		options = number(options, 4, 1) // compile_portable_executable
+	}
 	for _, f := range o.Flags {
 		value, _ := f.Value.(string)
 		options = bytes(options, 7, bytes(bytes(nil, 1, []byte(f.Name)), 2, bytes(nil, 1, []byte(value)))) // env_option_overrides

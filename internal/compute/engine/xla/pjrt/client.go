@@ -96,7 +96,7 @@ type buffer struct {
 
 type executable struct {
 	signature
-	device, replicas int // from the first of its devices
+	device, replicas int // from the first of its devices; device AnyDevice: on one that is named when it runs
 }
 
 // Client is a plugin that a helper program has loaded. Many goroutines may use it; one request is done at a time.
@@ -358,15 +358,22 @@ func (c *Client) Free(bs ...Buffer) error {
 	return c.queue(wire.AppendIDs(m, ids), from)
 }
 
+// AnyDevice stands for the device that [Client.ExecuteOn] names.
+const AnyDevice = -1
+
 // CompileOptions say how to compile.
 type CompileOptions struct {
-	Device   int               // the first device that the program runs on
+	Device   int               // the first device that the program runs on; AnyDevice: it runs on one, whichever
 	Replicas int               // how many; 0 is 1
 	Flags    map[string]string // XLA's debug options by their names
 }
 
 func (o CompileOptions) wire() wire.CompileOptions {
-	return wire.CompileOptions{Device: o.Device, Replicas: max(o.Replicas, 1), Flags: inOrder(o.Flags)}
+	w := wire.CompileOptions{Device: o.Device, Replicas: max(o.Replicas, 1), Flags: inOrder(o.Flags)}
+	if o.Device == AnyDevice {
+		w.Device, w.Replicas = 0, 0
+	}
+	return w
 }
 
 // inOrder lists options by their names.
@@ -390,7 +397,7 @@ func (c *Client) load(op wire.Op, data []byte, s signature, o CompileOptions) (E
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	o.Replicas = max(o.Replicas, 1)
-	if n := len(c.info.Devices); o.Device < 0 || o.Device >= n || o.Replicas > n-o.Device {
+	if n := len(c.info.Devices); o.Device == AnyDevice && o.Replicas > 1 || o.Device != AnyDevice && (o.Device < 0 || o.Device >= n || o.Replicas > n-o.Device) {
 		return 0, fmt.Errorf("a program on %d devices from device %d, and there are %d", o.Replicas, o.Device, n)
 	}
 	e := Executable(c.lastID.Add(1))
@@ -471,6 +478,19 @@ func (c *Client) FreeExecutable(e Executable) error {
 // Execute runs e on all its replicas: args and results are by replica, and the caller names the results. What the program takes over of its
 // arguments is to be freed as well. Execute does not wait for the computation.
 func (c *Client) Execute(e Executable, args, results [][]Buffer) error {
+	return c.execute(e, AnyDevice, args, results)
+}
+
+// ExecuteOn runs e, which was compiled for AnyDevice, on a device. It is as Execute besides.
+func (c *Client) ExecuteOn(e Executable, device int, args, results []Buffer) error {
+	if device < 0 || device >= len(c.info.Devices) {
+		return fmt.Errorf("a program on device %d, and there are %d", device, len(c.info.Devices))
+	}
+	return c.execute(e, device, [][]Buffer{args}, [][]Buffer{results})
+}
+
+// execute runs e on its devices, or on the one that is named.
+func (c *Client) execute(e Executable, named int, args, results [][]Buffer) error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.dead != nil {
@@ -483,10 +503,20 @@ func (c *Client) Execute(e Executable, args, results [][]Buffer) error {
 	if len(args) != p.replicas || len(results) != p.replicas {
 		return fmt.Errorf("arguments for %d and results of %d devices of a program that runs on %d", len(args), len(results), p.replicas)
 	}
+	first := p.device
 	m, from := c.begin(wire.OpExecute)
-	m = wire.AppendUint(wire.AppendUint(m, uint64(e)), uint64(p.replicas))
+	m = wire.AppendUint(m, uint64(e))
+	switch {
+	case (named == AnyDevice) == (first == AnyDevice):
+		return fmt.Errorf("executable %d: Execute is for programs that have their devices, ExecuteOn for those that run on any", e)
+	case first == AnyDevice:
+		first = named
+		m = wire.AppendUint(wire.AppendUint(m, 0), uint64(first))
+	default:
+		m = wire.AppendUint(m, uint64(p.replicas))
+	}
 	for r := range args {
-		if err := c.check(&p, args[r], results[r], p.device+r); err != nil {
+		if err := c.check(&p, args[r], results[r], first+r); err != nil {
 			return err
 		}
 		m = appendBuffers(appendBuffers(m, args[r]), results[r])
@@ -500,7 +530,7 @@ func (c *Client) Execute(e Executable, args, results [][]Buffer) error {
 			}
 		}
 		for i, b := range results[r] {
-			c.buffers[b] = buffer{shape: &p.Results[i], device: p.device + r}
+			c.buffers[b] = buffer{shape: &p.Results[i], device: first + r}
 		}
 	}
 	c.out = wire.End(m, from)

@@ -73,6 +73,15 @@ func TestClient(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 
+	anywhere, err := c.Compile(program("copies"), CompileOptions{Device: AnyDevice})
+	if err != nil {
+		t.Fatal(err)
+	}
+	v, w := c.NewBuffer(), c.NewBuffer()
+	if err := errors.Join(c.Upload(v, 1, F32, []int{2, 3}, data(24, 5)), c.Upload(w, 1, I32, []int{3000}, data(12000, 2))); err != nil {
+		t.Fatal(err)
+	}
+
 	// The wrong use of it is an error at once, and changes nothing.
 	other := c.NewBuffer()
 	if err := c.Upload(other, 1, F32, []int{2, 3}, data(24, 3)); err != nil {
@@ -95,12 +104,21 @@ func TestClient(t *testing.T) {
 		"free: there is no buffer 1000":                             c.Free(1000),
 		"this is no executable that was serialized by this version": failure(c.Deserialize([]byte("other"), CompileOptions{})),
 		"the program has no @main":                                  failure(c.Compile([]byte("module {}"), CompileOptions{})),
+		"ExecuteOn for those that run on any":                       c.Execute(anywhere, [][]Buffer{{v, w}}, [][]Buffer{{c.NewBuffer(), c.NewBuffer()}}),
+		"Execute is for programs that have their devices":           c.ExecuteOn(e, 0, []Buffer{y, b}, []Buffer{c.NewBuffer(), c.NewBuffer()}),
+		"is on device 1, want":                                      c.ExecuteOn(anywhere, 0, []Buffer{v, w}, []Buffer{c.NewBuffer(), c.NewBuffer()}),
+		"a program on device 2, and there are 2":                    c.ExecuteOn(anywhere, 2, []Buffer{v, w}, []Buffer{c.NewBuffer(), c.NewBuffer()}),
+		"a program on 2 devices from device -1":                     failure(c.Compile(program("copies"), CompileOptions{Device: AnyDevice, Replicas: 2})),
 		"a program on 2 devices from device 1, and there are 2":     failure(c.Compile(program("copies"), CompileOptions{Device: 1, Replicas: 2})),
 	}
 	for says, err := range wrong {
 		if err == nil || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want %q", err, says)
 		}
+	}
+	r, s := c.NewBuffer(), c.NewBuffer()
+	if err := errors.Join(c.ExecuteOn(anywhere, 1, []Buffer{v, w}, []Buffer{r, s}), c.Download(r, first)); err != nil || !slices.Equal(first, data(24, 5)) {
+		t.Errorf("on the second device: %v", err)
 	}
 	if err := errors.Join(c.Free(a, b, z, other), c.FreeExecutable(e), c.Download(y, first)); err != nil {
 		t.Error(err)

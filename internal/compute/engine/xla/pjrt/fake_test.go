@@ -101,7 +101,7 @@ func (p *fakeProgram) Serialize() ([]byte, error) { return []byte(p.text), nil }
 func (p *fakeProgram) Memory() (Plan, error)      { return Plan{Arguments: 1, Results: 2, Peak: 3}, nil }
 func (p *fakeProgram) Free() error                { return nil }
 
-func (p *fakeProgram) Execute(args, results [][]helper.Buffer) error {
+func (p *fakeProgram) Execute(device int, args, results [][]helper.Buffer) error {
 	switch {
 	case strings.Contains(p.text, "@fails"):
 		return &Error{Code: 8, Message: "Out of memory"}

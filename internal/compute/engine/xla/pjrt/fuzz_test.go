@@ -38,7 +38,7 @@ func everything(c *Client) error {
 	if err != nil {
 		return err
 	}
-	a, b, y, z, l := c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer()
+	a, b, v, w, y, z, l := c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer()
 	e, err := c.Compile(program("copies"), CompileOptions{Flags: map[string]string{"flag": "value"}})
 	if err != nil {
 		return err
@@ -51,9 +51,11 @@ func everything(c *Client) error {
 		return err
 	}
 	_, err = c.Memory(e)
+	anywhere, failed := c.Compile(program("copies"), CompileOptions{Device: AnyDevice})
 	large := make([]byte, 100_000)
-	return errors.Join(err, c.Upload(a, 0, F32, []int{2, 3}, large[:24]), c.Upload(b, 0, I32, []int{3000}, large[:12000]), c.Upload(l, 1, I8, []int{100_000}, large),
-		c.Execute(e, [][]Buffer{{a, b}}, [][]Buffer{{y, z}}), c.Download(z, large[:12000]), c.Download(l, large), c.Free(a, b, y, z, l), c.FreeExecutable(e))
+	return errors.Join(err, failed, c.Upload(a, 0, F32, []int{2, 3}, large[:24]), c.Upload(b, 0, I32, []int{3000}, large[:12000]), c.Upload(l, 1, I8, []int{100_000}, large),
+		c.Execute(e, [][]Buffer{{a, b}}, [][]Buffer{{y, z}}), c.ExecuteOn(anywhere, 0, []Buffer{y, z}, []Buffer{v, w}),
+		c.Download(w, large[:12000]), c.Download(l, large), c.Free(a, b, v, w, y, z, l), c.FreeExecutable(e))
 }
 
 // conversation is what both sides say when all is well.

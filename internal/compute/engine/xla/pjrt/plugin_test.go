@@ -131,6 +131,39 @@ func TestPlugin(t *testing.T) {
 	}
 }
 
+// A program that is compiled once runs on each device.
+func TestAnyDevice(t *testing.T) {
+	c := plugin(t, map[string]any{"cpu_device_count": int64(2)})
+	anywhere := pjrt.CompileOptions{Device: pjrt.AnyDevice}
+	compiled, err := c.Compile([]byte(sum), anywhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := c.Serialize(compiled)
+	if err != nil {
+		t.Fatal(err)
+	}
+	loaded, err := c.Deserialize(data, anywhere)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, e := range []pjrt.Executable{compiled, compiled, loaded, loaded} {
+		a := upload(t, c, i%2, pjrt.F32, []int{2, 3}, floats(1, 2, 3, 4, 5, 6))
+		b := upload(t, c, i%2, pjrt.F32, []int{2, 3}, floats(10, 20, 30, 40, 50, float32(i)))
+		y := c.NewBuffer()
+		if err := c.ExecuteOn(e, i%2, []pjrt.Buffer{a, b}, []pjrt.Buffer{y}); err != nil {
+			t.Fatal(err)
+		}
+		got := make([]byte, 24)
+		if err := c.Download(y, got); err != nil || !slices.Equal(got, floats(11, 22, 33, 44, 55, 6+float32(i))) {
+			t.Errorf("%v %v", got, err)
+		}
+		if err := c.Free(a, b, y); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // Two devices compute the sum of what each has.
 func TestReplicas(t *testing.T) {
 	c := plugin(t, map[string]any{"cpu_device_count": int64(2)})

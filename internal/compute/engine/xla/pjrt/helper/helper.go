@@ -38,8 +38,8 @@ type Buffer interface {
 // Executable is a compiled program.
 type Executable interface {
 	Results() int
-	// Execute fills results, by replica. It need not wait until they are computed.
-	Execute(args, results [][]Buffer) error
+	// Execute fills results, by replica. It need not wait until they are computed. device is that of a program which runs anywhere, else -1.
+	Execute(device int, args, results [][]Buffer) error
 	Serialize() ([]byte, error)
 	Memory() (wire.Plan, error)
 	Free() error
@@ -249,9 +249,12 @@ func (s *server) executable(f *wire.Fields) Executable {
 
 func (s *server) execute(f *wire.Fields) error {
 	e := s.executable(f)
-	replicas := f.Uint()
+	replicas, device := f.Uint(), -1
 	if replicas > 1<<16 {
 		f.Fail(fmt.Errorf("%d replicas", replicas))
+	}
+	if replicas == 0 {
+		replicas, device = 1, int(min(f.Uint(), 1<<16))
 	}
 	var args, results [][]Buffer
 	var names [][]uint64
@@ -287,7 +290,7 @@ func (s *server) execute(f *wire.Fields) error {
 	}
 	err := broken // what comes of it was said before
 	if err == nil {
-		err = e.Execute(args, results)
+		err = e.Execute(device, args, results)
 	}
 	var errs []error
 	for r, ids := range names {

@@ -29,7 +29,7 @@ const (
 	OpDeserialize                  // executable, options, bytes; answered
 	OpMemory                       // executable; answered by a plan
 	OpFreeExecutable               // executable
-	OpExecute                      // executable, replicas, arguments and results of each
+	OpExecute                      // executable, replicas, arguments and results of each; of one that runs anywhere no replicas, and its device before the rest
 	OpCompileFor                   // options of the topology, options, program; answered by size and plan
 )
 
@@ -338,8 +338,8 @@ const maxDevices = 1 << 16
 
 // CompileOptions are how a program is compiled.
 type CompileOptions struct {
-	Device   int // the first of the devices
-	Replicas int
+	Device   int      // the first of the devices
+	Replicas int      // 0: on one device, any of them
 	Flags    []Option // strings
 }
 
@@ -350,7 +350,7 @@ func AppendCompileOptions(b []byte, o CompileOptions) ([]byte, error) {
 // CompileOptions reads what AppendCompileOptions wrote.
 func (f *Fields) CompileOptions() CompileOptions {
 	device, replicas := f.Uint(), f.Uint()
-	if device > maxDevices || replicas < 1 || replicas > maxDevices {
+	if device > maxDevices || replicas > maxDevices {
 		f.Fail(fmt.Errorf("%d devices from %d", replicas, device))
 	}
 	o := CompileOptions{Device: int(device), Replicas: int(replicas)}
