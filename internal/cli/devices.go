@@ -109,14 +109,20 @@ func (d *devicePlugin) ask(ctx context.Context) error {
 		err  error
 	}
 	answers := make(chan answer, 1)
-	go func() { // with this program its helper ends, whatever the plugin does
-		c, err := pjrt.Start(pjrt.Options{Plugin: d.Path})
+	start := func(o pjrt.Options) (a answer) {
+		c, err := pjrt.Start(o)
 		if err != nil {
-			answers <- answer{err: err}
-			return
+			return answer{err: err}
 		}
-		answers <- answer{info: c.Info()}
-		c.Close()
+		defer c.Close()
+		return answer{info: c.Info()}
+	}
+	go func() { // with this program its helper ends, whatever the plugin does
+		a := start(pjrt.Options{Plugin: d.Path})
+		if a.err != nil { // without its devices it may still say what it is
+			a.info = start(pjrt.Options{Plugin: d.Path, Ahead: true}).info
+		}
+		answers <- a
 	}()
 	select {
 	case <-ctx.Done():
@@ -124,15 +130,14 @@ func (d *devicePlugin) ask(ctx context.Context) error {
 	case <-time.After(pluginPatience):
 		return fmt.Errorf("said nothing for %v", pluginPatience)
 	case a := <-answers:
-		if a.err != nil {
-			return a.err
-		}
 		i := a.info
-		d.Platform, d.Runtime, d.API, d.StableHLO = i.Platform, i.PlatformVersion, fmt.Sprintf("%d.%d", i.Major, i.Minor), i.StableHLO
+		if i.Plugin != "" {
+			d.Platform, d.Runtime, d.API, d.StableHLO = i.Platform, i.PlatformVersion, fmt.Sprintf("%d.%d", i.Major, i.Minor), i.StableHLO
+		}
 		for n, chip := range i.Devices {
 			d.Devices = append(d.Devices, deviceChip{n, chip.Kind, chip.Memory})
 		}
-		return nil
+		return a.err
 	}
 }
 

@@ -125,7 +125,7 @@ func ending() string {
 func inFolder(folder string) (list []string) {
 	for _, pattern := range []string{
 		"*pjrt*", "*xla*plugin*", "libtpu*", // files alone
-		"jax_plugins/*/*pjrt*", "jax_plugins/*/*plugin*", "libtpu/libtpu*", "lammps_jax_pjrt_cpu/*pjrt*", "fastatomstruct_xla_cpu/*pjrt*",
+		"jax_plugins/*/*pjrt*", "jax_plugins/*/*plugin*", "xla_plugins/*/*pjrt*", "libtpu/libtpu*", "lammps_jax_pjrt_cpu/*pjrt*", "fastatomstruct_xla_cpu/*pjrt*",
 	} {
 		list = append(list, inside(folder, pattern+ending())...)
 	}
