@@ -26,13 +26,16 @@ func (d *Device) MatMul(dst, a, b *engine.Tensor, op engine.Transpose, accumulat
 	if accumulate {
 		sum = d.tensor(dst)
 	}
+	if op == engine.TN {
+		k = 0 // a batch's, which is no attribute
+	}
 	record(d, "matmul", matmul{op, k, n, grid(m)}, lowerMatMul, []*engine.Tensor{dst}, d.tensor(a), d.tensor(b), sum)
 }
 
 // matmul says what MatMul is to do.
 type matmul struct {
 	op         engine.Transpose
-	k, n, rows int // of the sum, of the columns and of the device's rows of the result
+	k, n, rows int // of the sum, but for TN; of the columns and of the device's rows of the result
 }
 
 func lowerMatMul(b *builder, a matmul, ins []val) []val {

@@ -158,3 +158,22 @@ func TestStored(t *testing.T) {
 		}
 	}
 }
+
+// Batches of one grid have one program.
+func TestMatMulOfAGridIsOneProgram(t *testing.T) {
+	d := open(t, Options{})
+	for _, rows := range []int{13, 14} {
+		for _, op := range []engine.Transpose{engine.NN, engine.NT, engine.TN} {
+			a, b := d.Wrap(rows, 2, make([]float32, 2*rows)), d.Wrap(2, 2, make([]float32, 4))
+			dst := d.New(rows, 2)
+			if op == engine.TN {
+				b, dst = d.Wrap(rows, 2, make([]float32, 2*rows)), d.New(2, 2)
+			}
+			d.MatMul(dst, a, b, op, false)
+			engine.Values(d, dst)
+		}
+	}
+	if s := d.Stats(); s.Compiled != 3 {
+		t.Errorf("%d programs were compiled, want 3", s.Compiled)
+	}
+}
