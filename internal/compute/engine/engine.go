@@ -183,6 +183,24 @@ func Start(d Device) {
 	}
 }
 
+// Joint is a device that is one of several on which the ranks of a process compute, each on its own.
+type Joint interface {
+	Device
+	// Joined is how many there are.
+	Joined() int
+	// SumAll replaces tensors by their sums over all devices, each of which has as many of the same shapes. meet waits until all ranks have
+	// called it; with an error of one of them nothing is summed. The sum of four is (0+1) + (2+3), whatever computes it.
+	SumAll(ts []*Tensor, meet func() error) error
+}
+
+// JointOf returns d where it is one of several, else nil.
+func JointOf(d Device) Joint {
+	if j, ok := d.(Joint); ok && j.Joined() > 1 {
+		return j
+	}
+	return nil
+}
+
 // keeper is a device that has what was stored as it was.
 type keeper interface {
 	StoredAs(t *Tensor) *Stored

@@ -35,6 +35,7 @@ type Options struct {
 type Device struct {
 	engine.Device // what is missing yet
 	*shared
+	chip  int // of the client
 	trace trace
 	steps []*coefficients // of the optimiser's last steps
 }
@@ -43,6 +44,7 @@ type Device struct {
 type shared struct {
 	options Options
 	client  *pjrt.Client
+	team    *team // nil: one chip alone is used
 
 	mu       sync.Mutex
 	programs map[uint64]*program
@@ -62,12 +64,25 @@ type Stats struct {
 
 // New returns a device on the first chip of a client.
 func New(c *pjrt.Client, o Options) *Device {
-	return newDevice(&shared{options: o, client: c, programs: map[uint64]*program{}})
+	return newDevice(&shared{options: o, client: c, programs: map[uint64]*program{}}, 0)
 }
 
-func newDevice(s *shared) *Device {
-	d := &Device{shared: s}
-	d.trace.shared, d.trace.known = s, map[key]int{}
+// NewTeam returns devices on the first n chips of a client, which have their programs in common and sum what they have.
+func NewTeam(c *pjrt.Client, n int, o Options) []*Device {
+	s := &shared{options: o, client: c, programs: map[uint64]*program{}}
+	if n > 1 {
+		s.team = &team{size: n, offers: make([][]*memory, n)}
+	}
+	devices := make([]*Device, n)
+	for chip := range devices {
+		devices[chip] = newDevice(s, chip)
+	}
+	return devices
+}
+
+func newDevice(s *shared, chip int) *Device {
+	d := &Device{shared: s, chip: chip}
+	d.trace.shared, d.trace.chip, d.trace.known = s, chip, map[key]int{}
 	d.trace.reset()
 	return d
 }
@@ -82,7 +97,11 @@ func (d *Device) Stats() Stats {
 // Name implements [engine.Device].
 func (d *Device) Name() string {
 	info := d.client.Info()
-	return fmt.Sprintf("%s (%s)", info.Platform, info.Devices[0].Kind)
+	name := fmt.Sprintf("%s (%s)", info.Platform, info.Devices[0].Kind)
+	if n := d.Joined(); n > 1 {
+		name = fmt.Sprintf("%d x %s", n, name)
+	}
+	return name
 }
 
 // Limit implements [engine.Device]: the host's loops have all threads.
@@ -92,8 +111,8 @@ func (d *Device) Limit() parallel.Limit { return 0 }
 func (d *Device) Fork() engine.Device {
 	d.trace.mu.Lock()
 	defer d.trace.mu.Unlock()
-	d.trace.flush() // what the fork reads is there
-	return newDevice(d.shared)
+	d.trace.flush(true) // what the fork reads is there
+	return newDevice(d.shared, d.chip)
 }
 
 func (s *shared) ran() {

@@ -94,7 +94,7 @@ func (d *Device) Write(dst *engine.Tensor, host []float32) {
 	defer d.trace.mu.Unlock()
 	d.trace.drop(m)
 	m.buffer = d.client.NewBuffer()
-	must(d.client.Upload(m.buffer, 0, pjrt.F32, []int{grid(m.rows), m.cols}, bytesOf(physical)))
+	must(d.client.Upload(m.buffer, d.chip, pjrt.F32, []int{grid(m.rows), m.cols}, bytesOf(physical)))
 }
 
 // Read implements [engine.Device].
@@ -133,7 +133,7 @@ func (d *Device) Expect(t *engine.Tensor) {
 func (d *Device) Start() {
 	d.trace.mu.Lock()
 	defer d.trace.mu.Unlock()
-	d.trace.flush()
+	d.trace.flush(true)
 }
 
 // physical returns all rows of the device's memory.

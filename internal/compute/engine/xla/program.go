@@ -35,10 +35,27 @@ func (s *shared) program(tr *trace) *program {
 	if p, ok := s.programs[at]; ok {
 		return p
 	}
+	how := pjrt.CompileOptions{Replicas: 1}
+	if s.team != nil {
+		how.Device = pjrt.AnyDevice
+	}
+	return s.compile(at, how, tr.chip, func() []byte { return tr.text(s.builderOptions()) })
+}
+
+// execute runs a program of one chip there. It does not wait for it.
+func (s *shared) execute(p *program, chip int, args, results []pjrt.Buffer) error {
+	if s.team != nil {
+		return s.client.ExecuteOn(p.executable, chip, args, results)
+	}
+	return s.client.Execute(p.executable, [][]pjrt.Buffer{args}, [][]pjrt.Buffer{results})
+}
+
+// compile makes the program with a hash of its text, and keeps it. The caller has the lock.
+func (s *shared) compile(at uint64, how pjrt.CompileOptions, chip int, text func() []byte) *program {
 	began := time.Now()
 	n := Notice{Program: len(s.programs) + 1}
 	s.options.notify(n)
-	executable, loaded, err := s.options.compile(s.client, tr.text(s.builderOptions()))
+	executable, loaded, err := s.options.compile(s.client, text(), how)
 	must(err)
 	p := &program{executable}
 	s.programs[at] = p
@@ -50,7 +67,7 @@ func (s *shared) program(tr *trace) *program {
 	n.Took = time.Since(began)
 	s.stats.Compiling += n.Took
 	if plan, err := s.client.Memory(executable); err == nil {
-		need := s.needs(plan)
+		need := s.needs(plan, chip)
 		n.Needs, n.Has = need.Needs, need.Has
 		s.stats.Memory = max(s.stats.Memory, need.Needs)
 		if need.Has > 0 && need.Needs > need.Has {
@@ -62,11 +79,11 @@ func (s *shared) program(tr *trace) *program {
 	return p
 }
 
-// needs is what a program with a plan needs of the memory, beside all that lies there.
-func (s *shared) needs(plan pjrt.Plan) *engine.MemoryError {
-	m := &engine.MemoryError{Has: s.options.Memory, Fixed: s.client.Held() + plan.Results - plan.Alias + plan.Code}
+// needs is what a program with a plan needs of a chip's memory, beside all that lies there.
+func (s *shared) needs(plan pjrt.Plan, chip int) *engine.MemoryError {
+	m := &engine.MemoryError{Has: s.options.Memory, Fixed: s.client.Held(chip) + plan.Results - plan.Alias + plan.Code}
 	if m.Has == 0 {
-		m.Has = s.client.Info().Devices[0].Memory
+		m.Has = s.client.Info().Devices[chip].Memory
 	}
 	m.Needs = m.Fixed + plan.Temporary
 	return m
@@ -86,14 +103,14 @@ type compiler interface {
 }
 
 // compile makes a program of its text, or takes it from the cache.
-func (o *Options) compile(c compiler, text []byte) (e pjrt.Executable, loaded bool, err error) {
-	how := pjrt.CompileOptions{Replicas: 1, Flags: o.Flags}
+func (o *Options) compile(c compiler, text []byte, how pjrt.CompileOptions) (e pjrt.Executable, loaded bool, err error) {
+	how.Flags = o.Flags
 	if o.Cache == nil {
 		e, err = c.Compile(text, how)
 		return e, false, err
 	}
 	h := sha256.New()
-	fmt.Fprintf(h, "%q %d\n", o.CacheFor(), how.Replicas)
+	fmt.Fprintf(h, "%q %d %d\n", o.CacheFor(), how.Device, how.Replicas)
 	for _, name := range slices.Sorted(maps.Keys(how.Flags)) {
 		fmt.Fprintf(h, "%q %q\n", name, how.Flags[name])
 	}

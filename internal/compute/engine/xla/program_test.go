@@ -66,7 +66,7 @@ func TestProgramsAreKept(t *testing.T) {
 		if c.flag != "" {
 			o.Flags = map[string]string{"xla_flag": c.flag}
 		}
-		e, loaded, err := o.compile(p, []byte(c.text))
+		e, loaded, err := o.compile(p, []byte(c.text), pjrt.CompileOptions{Replicas: 1})
 		if got := fmt.Sprint(p.asked); got != c.asks || (err != nil) != (c.text == "broken") || loaded != (c.asks == "[load]") {
 			t.Errorf("%+v: asked for %s, loaded %v, %v", c, got, loaded, err)
 		}
@@ -80,7 +80,7 @@ func TestProgramsAreKept(t *testing.T) {
 func TestProgramsWithoutACache(t *testing.T) {
 	p := &notes{}
 	for range 2 {
-		if _, loaded, err := new(Options).compile(p, []byte("x")); loaded || err != nil {
+		if _, loaded, err := new(Options).compile(p, []byte("x"), pjrt.CompileOptions{Replicas: 1}); loaded || err != nil {
 			t.Error(loaded, err)
 		}
 	}

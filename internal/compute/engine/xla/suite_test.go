@@ -61,7 +61,7 @@ func (n *numbers) make(rows, cols int, behind float32) *engine.Tensor {
 	}
 	m := of(t)
 	m.buffer = x.client.NewBuffer()
-	must(x.client.Upload(m.buffer, 0, pjrt.F32, []int{grid(rows), cols}, bytesOf(all)))
+	must(x.client.Upload(m.buffer, x.chip, pjrt.F32, []int{grid(rows), cols}, bytesOf(all)))
 	return t
 }
 

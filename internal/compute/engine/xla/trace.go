@@ -20,6 +20,7 @@ import (
 type trace struct {
 	mu     sync.Mutex // a fork may read, and so run, what another has recorded
 	shared *shared
+	chip   int // on which it runs
 
 	epoch int // how many there were before
 	recording
@@ -320,7 +321,7 @@ func (tr *trace) run(m *memory) {
 	tr.mu.Lock()
 	defer tr.mu.Unlock()
 	if tr.has(m) && m.changed >= 0 {
-		tr.flush()
+		tr.flush(true)
 	}
 }
 
@@ -336,8 +337,8 @@ func (tr *trace) want(m *memory) {
 // mostWanted is how many numbers a tensor has at most that the host gets together with others.
 const mostWanted = 1 << 16
 
-// flush runs what was recorded. The caller has the lock.
-func (tr *trace) flush() {
+// flush runs what was recorded. With reads it waits for what the host is going to read. The caller has the lock.
+func (tr *trace) flush(reads bool) {
 	tr.changed = slices.DeleteFunc(tr.changed, func(m *memory) bool { return m == nil })
 	if len(tr.changed) == 0 { // what was computed, nobody wants
 		if len(tr.waste) > 0 {
@@ -351,7 +352,7 @@ func (tr *trace) flush() {
 	for _, m := range tr.changed {
 		tr.note(m.value)
 		tr.note(m.read)
-		if n := grid(m.rows) * m.cols; m.wanted && n <= mostWanted {
+		if n := grid(m.rows) * m.cols; reads && m.wanted && n <= mostWanted {
 			tr.wanted = append(tr.wanted, m)
 			tr.note(m.changed)
 			size += n
@@ -366,7 +367,7 @@ func (tr *trace) flush() {
 	waste := tr.waste
 	if len(tr.packed) > 0 {
 		b := c.NewBuffer()
-		must(c.Upload(b, 0, pjrt.U32, []int{len(tr.packed)}, bytesOf(tr.packed)))
+		must(c.Upload(b, tr.chip, pjrt.U32, []int{len(tr.packed)}, bytesOf(tr.packed)))
 		args, waste = append(args, b), append(waste, b)
 	}
 	for i := range results {
@@ -379,7 +380,7 @@ func (tr *trace) flush() {
 		outs = append(outs, host)
 	}
 	tr.shared.ran()
-	must(c.Execute(p.executable, [][]pjrt.Buffer{args}, [][]pjrt.Buffer{outs}))
+	must(tr.shared.execute(p, tr.chip, args, outs))
 	for i, m := range tr.changed {
 		if m.buffer != 0 {
 			waste = append(waste, m.buffer)

@@ -1,12 +1,12 @@
 package pjrt
 
-// Held returns how many bytes lie in buffers on the first device.
-func (c *Client) Held() int64 {
+// Held returns how many bytes lie in buffers on a device.
+func (c *Client) Held(device int) int64 {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	total := 0
 	for _, b := range c.buffers {
-		if b.device == 0 && !b.donated {
+		if b.device == device && !b.donated {
 			total += b.shape.bytes()
 		}
 	}
