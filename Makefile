@@ -21,7 +21,7 @@
 #               where UNIMO_WEAVIATE names its program (docs/dependencies.md); else "not run"
 # make check-xla  accelerators: what is for them, on plugins for the processor; needs Linux on x86-64, Python and a
 #               package registry; installs them into runs/xla, and makes ./unimo-xla
-# make check-ahead  programs compiled for NVIDIA's chips, without one; needs the same; installs into runs/xla-ahead
+# make check-ahead  programs compiled for NVIDIA's and AMD's chips, without one; needs the same, and a C compiler; installs into runs/xla-ahead
 # make build    the static binary ./unimo
 # make unimo-mpi  the binary ./unimo-mpi, which loads an MPI library
 # make unimo-xla  the binary ./unimo-xla, which loads plugins of accelerators
@@ -205,18 +205,21 @@ check-xla: unimo-xla
 		UNIMO_PJRT_PATH=$$lib/fastatomstruct_xla_cpu/libpjrt_cpu.so go test -vet=off -count=1 ./internal/compute/engine/xla/pjrt; \
 	else echo "check-xla: not run: the plugins could not be installed (Linux on x86-64, python3 with venv, a package registry)"; fi
 
-# A plugin for GPUs.
+# Plugins for GPUs that need not be there.
 runs/xla-ahead/ready: internal/compute/engine/xla/pjrt/testdata/ahead.txt
 	rm -rf runs/xla-ahead
 	python3 -m venv runs/xla-ahead
 	runs/xla-ahead/bin/python -m pip install -q --disable-pip-version-check --no-deps --require-hashes -r $<
 	touch $@
 
+# AMD's plugin is linked with ROCm's libraries, which no registry has; to compile, empty ones do.
 check-ahead: unimo-xla
 	@if $(MAKE) -s runs/xla-ahead/ready; then \
-		export UNIMO_XLA=$$PWD/unimo-xla UNIMO_PJRT_AHEAD=$$(echo $$PWD/runs/xla-ahead/lib/python3*/site-packages/jax_plugins/xla_cuda13/xla_cuda_plugin.so); \
-		go test -vet=off -count=1 -timeout 60m -v -run 'CompileFor' ./internal/compute/engine/xla/...; \
-	else echo "check-ahead: not run: the plugin could not be installed (Linux on x86-64, python3 with venv, a package registry)"; fi
+		lib=$$(echo $$PWD/runs/xla-ahead/lib/python3*/site-packages/jax_plugins); plugins=$$lib/xla_cuda13/xla_cuda_plugin.so; \
+		if internal/compute/engine/xla/pjrt/testdata/empty-libraries.sh $$lib/xla_rocm7/xla_rocm_plugin.so $$lib/rocm/lib; then plugins=$$plugins:$$lib/xla_rocm7/xla_rocm_plugin.so; \
+		else echo "check-ahead: AMD: not run: no C compiler, nm or readelf here"; fi; \
+		UNIMO_XLA=$$PWD/unimo-xla UNIMO_PJRT_AHEAD=$$plugins go test -vet=off -count=1 -timeout 60m -v -run 'CompileFor' ./internal/compute/engine/xla/...; \
+	else echo "check-ahead: not run: the plugins could not be installed (Linux on x86-64, python3 with venv, a package registry)"; fi
 
 BROWSER = $(or $(UNIMO_BROWSER),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 AXE     = 4.14.1

@@ -8,12 +8,11 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 )
 
-// aheadVariable names a plugin for a GPU that need not be there.
+// aheadVariable names plugins for GPUs that need not be there.
 const aheadVariable = "UNIMO_PJRT_AHEAD"
 
 func TestTargets(t *testing.T) {
@@ -54,41 +53,46 @@ func TestCompileFor(t *testing.T) {
 
 // A program is compiled for chips that are not here.
 func TestCompileForChips(t *testing.T) {
-	path := os.Getenv(aheadVariable)
-	if path == "" {
-		t.Skip("not run: " + aheadVariable + " names no plugin; make check-ahead fetches one")
+	plugins := filepath.SplitList(os.Getenv(aheadVariable))
+	if len(plugins) == 0 {
+		t.Skip("not run: " + aheadVariable + " names no plugin; make check-ahead fetches some")
 	}
-	targets, err := Targets(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := Start(Options{Plugin: path, Ahead: true})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer c.Close()
-	const text = `module @m { func.func public @main(%a: tensor<512x768xf32>, %b: tensor<768x768xf32>) -> tensor<512x768xf32> {
-		%0 = stablehlo.dot_general %a, %b, contracting_dims = [1] x [0] : (tensor<512x768xf32>, tensor<768x768xf32>) -> tensor<512x768xf32>
-		%1 = stablehlo.tanh %0 : tensor<512x768xf32>
-		return %1 : tensor<512x768xf32> } }`
-	for _, chip := range []string{"NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-80GB", "NVIDIA B200"} {
-		size, plan, err := c.CompileFor(Topology{Target: targets[chip]}, []byte(text), CompileOptions{})
-		if err != nil || size == 0 || plan.Arguments != 4*(512*768+768*768) || plan.Results != 4*512*768 {
-			t.Errorf("%s: %d bytes, %+v, %v", chip, size, plan, err)
+	for _, path := range plugins {
+		targets, err := Targets(path)
+		if err != nil {
+			t.Fatal(err)
 		}
-		t.Logf("%s: %d bytes, %+v", chip, size, plan)
+		c, err := Start(Options{Plugin: path, Ahead: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		const text = `module @m { func.func public @main(%a: tensor<512x768xf32>, %b: tensor<768x768xf32>) -> tensor<512x768xf32> {
+			%0 = stablehlo.dot_general %a, %b, contracting_dims = [1] x [0] : (tensor<512x768xf32>, tensor<768x768xf32>) -> tensor<512x768xf32>
+			%1 = stablehlo.tanh %0 : tensor<512x768xf32>
+			return %1 : tensor<512x768xf32> } }`
+		chips := []string{"NVIDIA H100 80GB HBM3", "NVIDIA A100-SXM4-80GB", "NVIDIA B200"}
+		if kindOf(path) == "rocm" {
+			chips = []string{"MI300X"}
+		}
+		for _, chip := range chips {
+			size, plan, err := c.CompileFor(Topology{Target: targets[chip]}, []byte(text), CompileOptions{})
+			if err != nil || size == 0 || plan.Arguments != 4*(512*768+768*768) || plan.Results != 4*512*768 {
+				t.Errorf("%s: %d bytes, %+v, %v", chip, size, plan, err)
+			}
+			t.Logf("%s: %d bytes, %+v", chip, size, plan)
+		}
+		if size, _, err := c.CompileFor(Topology{Target: targets[chips[0]], Shape: "1x1x2"}, []byte(Reduce), CompileOptions{Replicas: 2}); err != nil || size == 0 {
+			t.Errorf("two devices: %d bytes, %v", size, err)
+		}
+		_, _, err = c.CompileFor(Topology{Target: "nonsense {"}, []byte(text), CompileOptions{})
+		if _, ok := errors.AsType[*Error](err); !ok {
+			t.Errorf("%#v", err)
+		}
+		if _, err := c.Compile([]byte(text), CompileOptions{}); err == nil || !strings.Contains(err.Error(), "and there are 0") {
+			t.Error(err)
+		}
 	}
-	if size, _, err := c.CompileFor(Topology{Target: targets["NVIDIA H100 80GB HBM3"], Shape: "1x1x2"}, []byte(Reduce), CompileOptions{Replicas: 2}); err != nil || size == 0 {
-		t.Errorf("two devices: %d bytes, %v", size, err)
-	}
-	_, _, err = c.CompileFor(Topology{Target: "nonsense {"}, []byte(text), CompileOptions{})
-	if _, ok := errors.AsType[*Error](err); !ok {
-		t.Errorf("%#v", err)
-	}
-	if _, err := c.Compile([]byte(text), CompileOptions{}); err == nil || !strings.Contains(err.Error(), "and there are 0") {
-		t.Error(err)
-	}
-	t.Log(slices.Sorted(maps.Keys(targets)))
 }
 
 // Reduce adds what two devices have.
