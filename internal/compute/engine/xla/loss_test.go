@@ -4,6 +4,8 @@ import (
 	"math"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
@@ -96,6 +98,32 @@ func TestSymmetricDivergence(t *testing.T) {
 			d.SymmetricDivergenceBackward(both, both, dloss, x, x, false, true)
 			return []*engine.Tensor{loss, dx, dy, sumX, sumY, both}
 		})
+	}
+}
+
+// Any number of rows has the mean and the slopes that it has on processors.
+func TestLossesOfAnyBatch(t *testing.T) {
+	d := open(t, Options{})
+	rapid.Check(t, func(t *rapid.T) {
+		rows, scale := rapid.IntRange(9, 12).Draw(t, "rows"), rapid.Float32Range(0, 20).Draw(t, "scale")
+		classes := rapid.SliceOfN(rapid.Int32Range(0, 4), rows, rows).Draw(t, "classes")
+		sameOn(t, d, 3e-6, 3, func(d engine.Device, n *numbers) []*engine.Tensor {
+			x, y, dloss, targets := n.value(rows, 5), n.value(rows, 5), n.value(1, 1), n.shares(rows, 5)
+			for _, t := range []*engine.Tensor{x, y} {
+				d.Scale(t, t, scale)
+			}
+			entropy, divergence, kl := d.New(1, 1), d.New(1, 1), d.New(1, 1)
+			dx, dy, slopes := n.gradient(rows, 5), d.New(rows, 5), d.New(rows, 5)
+			d.CrossEntropy(entropy, x, classes, 0.1)
+			d.CrossEntropyBackward(dx, dloss, x, classes, 0.1, true)
+			d.SymmetricDivergence(divergence, x, y)
+			d.SymmetricDivergenceBackward(dx, dy, dloss, x, y, true, false)
+			d.KLDivergence(kl, slopes, x, targets)
+			return []*engine.Tensor{entropy, divergence, kl, dx, dy, slopes}
+		})
+	})
+	if n := d.Stats().Compiled; n > 2 {
+		t.Errorf("%d programs", n)
 	}
 }
 
