@@ -20,6 +20,9 @@ import (
 //	values: each to the rank that sums it, and the sums to all
 //
 // Tables of which a rank has some rows wait to the end: which rows, the ranks tell each other with their losses.
+//
+// Ranks of one process whose devices sum themselves ([engine.Joint]) exchange none of this: they tell each other what they have of the gradients,
+// and the devices sum all of them behind the pass, in the order of the same tree. Each rank makes all of the update.
 
 // layout says which gradients are exchanged together, and who sums what of them. Later parameters come first, as in a pass backwards.
 type layout struct {
@@ -56,6 +59,7 @@ func newLayout(grads []*autograd.Gradient, ranks, least int) layout {
 // block that is its own, and all get the sums. What is on its way stays in the processor's cache.
 type exchanger struct {
 	dev   engine.Device
+	joint engine.Joint // dev, where the devices of all ranks sum themselves; nil: gradients go through the group
 	group collective.Group
 	grads []*autograd.Gradient
 	layout
@@ -74,6 +78,32 @@ type exchanger struct {
 	met   time.Time     // when all ranks had gradients of the step's first one
 	late  []int         // parameters that wait to the end
 	err   error
+}
+
+// remote says whether gradients go to other ranks through the group.
+func (x *exchanger) remote() bool { return x.joint == nil && x.group.Size() > 1 }
+
+// sumJoint replaces gradients by their sums over all ranks, which the devices compute. A rank that has an error instead ends all.
+func (x *exchanger) sumJoint(failed error) error {
+	mine := make([]byte, len(x.grads))
+	for i, g := range x.grads {
+		mine[i] = byte(g.Extent())
+	}
+	all, err := collective.Gather(x.group, mine, failed)
+	if err != nil {
+		return err
+	}
+	x.met = time.Now()
+	var sums []*engine.Tensor
+	for i, g := range x.grads {
+		if slices.ContainsFunc(all, func(theirs []byte) bool { return autograd.Extent(theirs[i]) != autograd.Empty }) {
+			sums = append(sums, g.Fill(x.dev))
+		}
+	}
+	if err := x.joint.SumAll(sums, x.group.Barrier); err != nil {
+		return fmt.Errorf("sum gradients: %w", err)
+	}
+	return nil
 }
 
 // interval is a time that something took.

@@ -561,3 +561,102 @@ func TestRanksDivideTheUpdate(t *testing.T) {
 		}
 	}
 }
+
+// jointly is the processor as a device that is one of several: what they sum, the first of them sums for all.
+type jointly struct {
+	engine.Device
+	rank int
+	of   *[]*jointly
+	ts   []*engine.Tensor
+	sums *int
+}
+
+func (j *jointly) Joined() int { return len(*j.of) }
+
+func (j *jointly) SumAll(ts []*engine.Tensor, meet func() error) error {
+	j.ts = ts
+	if err := meet(); err != nil {
+		return err
+	}
+	if all := *j.of; j.rank == 0 {
+		*j.sums++
+		for i := range ts {
+			var ranks [][]float32
+			for _, d := range all {
+				ranks = append(ranks, engine.Values(d.Device, d.ts[i]))
+			}
+			for width := 1; width < len(all); width *= 2 {
+				for r := 0; r+width < len(all); r += 2 * width {
+					for k, v := range ranks[r+width] {
+						ranks[r][k] += v
+					}
+				}
+			}
+			for _, d := range all {
+				d.Device.Write(d.ts[i], ranks[0])
+			}
+		}
+	}
+	return meet()
+}
+
+// joined returns a change that gives ranks devices which sum themselves.
+func joined(size int, sums *int, then func(rank int, trainer *Trainer, m *table) context.Context) func(int, *Trainer, *table) context.Context {
+	all := make([]*jointly, size)
+	for r := range all {
+		all[r] = &jointly{rank: r, of: &all, sums: sums}
+	}
+	return func(rank int, trainer *Trainer, m *table) context.Context {
+		all[rank].Device = trainer.Device
+		trainer.Device = all[rank]
+		return then(rank, trainer, m)
+	}
+}
+
+// Ranks whose devices sum gradients themselves train as one rank does, to the same bits, also when they are interrupted; and as ranks that exchange.
+func TestJointDevicesTrainTheSame(t *testing.T) {
+	c := testConfig()
+	c.GradientAccumulation, c.SnapshotSteps = 4, 2
+	alone := t.TempDir()
+	if err := over(t, 1, alone, c, nil); err != nil {
+		t.Fatal(err)
+	}
+	for _, size := range []int{2, 3, 4} {
+		sums := 0
+		root := t.TempDir()
+		stop := stopAfter(t, size-1, 3)
+		if err := over(t, size, root, c, joined(size, &sums, stop)); !errors.Is(err, context.Canceled) {
+			t.Fatal(err)
+		}
+		if sums != 3 {
+			t.Errorf("%d ranks: %d sums in 3 steps", size, sums)
+		}
+		if err := over(t, size, root, c, joined(size, &sums, func(int, *Trainer, *table) context.Context { return t.Context() })); err != nil {
+			t.Fatal(err)
+		}
+		if lastSnapshot(t, root) != lastSnapshot(t, alone) {
+			t.Errorf("%d ranks do not train what one trains", size)
+		}
+	}
+}
+
+// A rank that fails before devices sum ends all; and settings that are for processes are refused.
+func TestJointDevicesFail(t *testing.T) {
+	sums := 0
+	plain := func(rank int, _ *Trainer, m *table) context.Context {
+		if rank == 1 {
+			m.nan = 3
+		}
+		return t.Context()
+	}
+	c := testConfig()
+	c.GradientAccumulation = 2
+	var bad *NonFiniteError
+	if err := over(t, 2, t.TempDir(), c, joined(2, &sums, plain)); !errors.As(err, &bad) {
+		t.Error(err)
+	}
+	c.ShardOptimizer = true
+	if err := over(t, 2, t.TempDir(), c, joined(2, &sums, plain)); err == nil || !strings.Contains(err.Error(), "shard_optimizer") {
+		t.Error(err)
+	}
+}

@@ -392,7 +392,7 @@ func (t *Trainer) confer(ctx context.Context, err error) (stop int, late bool, _
 // rows of a parameter.
 func (t *Trainer) divides(err error) error {
 	overlap, err := collective.Gather(t.Group, t.overlap, err)
-	t.exchange.divides = t.Group.Size() > 1 && slices.Contains(overlap, false) && !t.Config.ExchangeBfloat16 && t.Config.Moments != optim.MomentsFactored
+	t.exchange.divides = err == nil && t.exchange.remote() && slices.Contains(overlap, false) && !t.Config.ExchangeBfloat16 && t.Config.Moments != optim.MomentsFactored
 	return err
 }
 
@@ -417,7 +417,13 @@ func (t *Trainer) prepare() error {
 	x := &t.exchange
 	*x = exchanger{dev: t.Device, group: t.Group, grads: t.grads, layout: newLayout(t.grads, t.Group.Size(), cmp.Or(t.bucket, bucket)), chunk: max(chunk, t.Group.Size()), round: round,
 		divided: make([]bool, len(params)), rowed: make([]bool, len(params))}
-	if t.Group.Size() > 1 {
+	if joint := engine.JointOf(t.Device); joint != nil && joint.Joined() == t.Group.Size() {
+		if round || t.Config.ShardOptimizer {
+			return errors.New("exchange_bfloat16 and shard_optimizer are for ranks that are processes; devices of one process sum gradients themselves")
+		}
+		x.joint = joint
+	}
+	if x.remote() {
 		shard := optim.Shard{Share: x.share, Late: !t.Config.ShardOptimizer}
 		for i := range params {
 			shard.Rows = append(shard.Rows, x.rows(i))
@@ -428,7 +434,7 @@ func (t *Trainer) prepare() error {
 		t.adam = optim.NewAdam(t.Device, t.Config.optimiser(), params)
 	}
 	// With one thread there is no processor to exchange on but the one that computes.
-	t.overlap = t.Group.Size() > 1 && t.Device.Limit().Threads() > 1
+	t.overlap = x.remote() && t.Device.Limit().Threads() > 1
 	t.batches = t.Task.Total(t.Config.Epochs)
 	if t.batches == 0 {
 		return errors.New("the training data has no batches")
@@ -607,7 +613,7 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 	if err := t.survey(places, first, end); err != nil {
 		return nil, times, err
 	}
-	several := t.Group.Size() > 1
+	several := t.exchange.remote()
 	if several {
 		t.exchange.begin()
 	}
@@ -630,6 +636,12 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 	start := time.Now()
 	t.handOver()
 	t.tree.end()
+	if t.exchange.joint != nil {
+		if err = t.exchange.sumJoint(err); err != nil {
+			return nil, times, err
+		}
+		times.waited, times.others = time.Since(start), t.exchange.met.Sub(start)
+	}
 	if several {
 		var failed error
 		if times.hidden, failed = t.exchange.end(start); failed != nil {
@@ -672,7 +684,7 @@ func (t *Trainer) handOver() {
 			t.tree.finish(i)
 		}
 		t.handed[b] = true
-		if t.Group.Size() > 1 {
+		if t.exchange.remote() {
 			t.exchange.queue <- b
 		}
 	}
