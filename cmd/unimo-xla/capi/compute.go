@@ -256,8 +256,15 @@ func (p *Plugin) compileOptions(o wire.CompileOptions) []byte {
 		options = number(options, 4, 1) // compile_portable_executable
 	}
 	for _, f := range o.Flags {
-		value, _ := f.Value.(string)
-		options = bytes(options, 7, bytes(bytes(nil, 1, []byte(f.Name)), 2, bytes(nil, 1, []byte(value)))) // env_option_overrides
+		text, _ := f.Value.(string)
+		value := bytes(nil, 1, []byte(text)) // string_field: numbers are read of it, but no "true"
+		switch text {
+		case "true":
+			value = number(nil, 2, 1) // bool_field
+		case "false":
+			value = number(nil, 2, 0)
+		}
+		options = bytes(options, 7, bytes(bytes(nil, 1, []byte(f.Name)), 2, value)) // env_option_overrides
 	}
 	return options
 }

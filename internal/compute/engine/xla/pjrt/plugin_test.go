@@ -60,7 +60,7 @@ func TestPlugin(t *testing.T) {
 	if info := c.Info(); len(info.Devices) != 2 || info.Platform == "" || info.Major != 0 {
 		t.Errorf("%+v", info)
 	}
-	compiled, err := c.Compile([]byte(sum), pjrt.CompileOptions{Flags: map[string]string{"xla_backend_optimization_level": "1"}})
+	compiled, err := c.Compile([]byte(sum), pjrt.CompileOptions{Flags: map[string]string{"xla_backend_optimization_level": "1", "xla_cpu_enable_fast_math": "true", "xla_dump_hlo_as_text": "false"}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -163,3 +163,12 @@ func cutSignature(data []byte) (s signature, rest []byte, err error) {
 	}
 	return s, f.Rest(), nil
 }
+
+// ResultSizes returns the bytes of a program's results.
+func ResultSizes(program []byte) (sizes []int, err error) {
+	s, err := readSignature(program)
+	for _, r := range s.Results {
+		sizes = append(sizes, r.bytes())
+	}
+	return sizes, err
+}
