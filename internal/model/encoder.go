@@ -231,10 +231,10 @@ func (e encoder) embedText(t *autograd.Tape, text Text, second []int32, shift *a
 		if e.roles != nil {
 			lookups = append(lookups, autograd.Lookup{Table: e.roles, IDs: text.Roles}, autograd.Lookup{Table: e.turns, IDs: text.Turns})
 		}
-		x := t.Embed(lookups...)
 		if e.types != nil && len(second) > 0 {
-			x = e.addType(t, x, second)
+			lookups = append(lookups, e.typesOf(t, len(text.Tokens), second))
 		}
+		x := t.Embed(lookups...)
 		if shift != nil {
 			x = t.Add(x, shift)
 		}
@@ -242,20 +242,15 @@ func (e encoder) embedText(t *autograd.Tape, text Text, second []int32, shift *a
 	})
 }
 
-// addType adds type 1 to some rows of x. The others stay as they are, to the bit.
-func (e encoder) addType(t *autograd.Tape, x *autograd.Var, rows []int32) *autograd.Var {
-	typed := t.Embed(autograd.Lookup{Table: x, IDs: rows}, autograd.Lookup{Table: e.types, IDs: make([]int32, len(rows))})
-	if len(rows) == x.Value.Rows {
-		return typed
+// typesOf looks up what n tokens get of the types: those in second type 1, the others nothing. How many those are is no shape, so that batches
+// of one size are alike.
+func (e encoder) typesOf(t *autograd.Tape, n int, second []int32) autograd.Lookup {
+	h := e.cfg.HiddenSize
+	ids := make([]int32, n)
+	for _, i := range second {
+		ids[i] = 1
 	}
-	all := make([]int32, x.Value.Rows)
-	for i := range all {
-		all[i] = int32(i)
-	}
-	for i, row := range rows {
-		all[row] = int32(len(all) + i)
-	}
-	return t.StackRows(x, typed, all)
+	return autograd.Lookup{Table: t.StackRows(t.Input(1, h, make([]float32, h)), e.types, []int32{0, 1}), IDs: ids}
 }
 
 // attention is that of every row of a sequence to all that it sees; sources, unless there are none, says how many

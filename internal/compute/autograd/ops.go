@@ -544,13 +544,13 @@ type Lookup struct {
 	IDs   []int32
 }
 
-// maxLookups is the most tables of an embedding: words, positions, roles, turns.
-const maxLookups = 4
+// maxLookups is the most tables of an embedding: words, positions, roles, turns, types.
+const maxLookups = 5
 
-// Embed returns, for each token, the sum of its rows of all tables, of which there are one to four.
+// Embed returns, for each token, the sum of its rows of all tables, of which there are one to five.
 func (t *Tape) Embed(lookups ...Lookup) *Var {
 	if len(lookups) > maxLookups {
-		panic("autograd: more than four tables of an embedding")
+		panic("autograd: more than five tables of an embedding")
 	}
 	op := t.ops.embed.take()
 	*op = embedOp{count: len(lookups)}
