@@ -120,6 +120,7 @@ func newAdam(d engine.Device, cfg Config, params []Param, shard *Shard) *Adam {
 			p.Grad.Before = func(rows []int32) { a.catchUp(i, rows) }
 		}
 	}
+	engine.Start(d) // the moments are there: the first step is no other program than the next ones
 	return a
 }
 

@@ -148,6 +148,9 @@ func (d *Device) physical(m *memory) []float32 {
 	return all
 }
 
+// Behind returns what lies behind the rows of a tensor in the device's memory, for tests.
+func (d *Device) Behind(t *engine.Tensor) []float32 { return d.physical(of(t))[t.Len():] }
+
 // Zero implements [engine.Device].
 func (d *Device) Zero(t *engine.Tensor) {
 	record(d, "zero", none{}, func(b *builder, _ none, _ []val) []val { return nil }, []*engine.Tensor{t})

@@ -1,0 +1,37 @@
+// Package accelerator gives tests the tracing device, on the plugin that UNIMO_PJRT_PATH names. Without one such a test is skipped with a line
+// that begins "not run".
+package accelerator
+
+import (
+	"os"
+	"sync"
+	"testing"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+)
+
+var client = sync.OnceValues(func() (*pjrt.Client, error) {
+	return pjrt.Start(pjrt.Options{Plugin: os.Getenv("UNIMO_PJRT_PATH")})
+})
+
+// Open returns a device at full precision. All of a test binary's share a helper program.
+func Open(tb testing.TB) *xla.Device {
+	tb.Helper()
+	if os.Getenv("UNIMO_PJRT_PATH") == "" {
+		tb.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
+	}
+	c, err := client()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return xla.New(c, xla.Options{})
+}
+
+// Each runs a test on the engine for processors and on the tracing device.
+func Each(t *testing.T, run func(t *testing.T, d engine.Device)) {
+	t.Run("processor", func(t *testing.T) { run(t, cpu.New()) })
+	t.Run("accelerator", func(t *testing.T) { run(t, Open(t)) })
+}
