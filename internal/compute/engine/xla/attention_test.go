@@ -86,13 +86,13 @@ func TestAttentionOfRoundedFactors(t *testing.T) {
 }
 
 func TestLong(t *testing.T) {
-	for n, want := range map[int]int{0: 0, 1: 1, 4: 4, 5: 6, 7: 8, 25: 32, 33: 48, 49: 64, 256: 256, 257: 320, 512: 512, 513: 576, 613: 640} {
+	for n, want := range map[int]int{0: 0, 1: 1, 4: 4, 5: 8, 9: 16, 25: 32, 33: 64, 65: 128, 129: 192, 256: 256, 257: 320, 512: 512, 513: 576, 613: 640} {
 		if got := long(n); got != want {
 			t.Errorf("long(%d) = %d, want %d", n, got, want)
 		}
 	}
 	for n := range 2000 {
-		if l := long(n); l < n || long(l) != l || n > 0 && float64(l) >= 1.5*float64(n) {
+		if l := long(n); l < n || long(l) != l || n > 0 && l >= 2*n {
 			t.Fatalf("long(%d) = %d", n, l)
 		}
 	}

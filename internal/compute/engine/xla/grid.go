@@ -13,20 +13,13 @@ func grid(n int) int {
 }
 
 // long returns how many places a sequence has where sequences are laid out beside each other: of a batch the longest decides, so the steps
-// are coarser than those of rows: a power of two or one and a half of it, and 64 from 256 on.
+// are coarser than those of rows, powers of two and from 128 on 64. It costs attention's part only, which is small where sequences are short.
 func long(n int) int {
-	if n > 256 {
+	switch {
+	case n == 0:
+		return 0
+	case n > 128:
 		return (n + 63) / 64 * 64
 	}
-	if n == 0 {
-		return 0
-	}
-	p := 1
-	for n > p*3/2 {
-		p *= 2
-	}
-	if n > p {
-		return p * 3 / 2
-	}
-	return p
+	return 1 << bits.Len(uint(n-1))
 }

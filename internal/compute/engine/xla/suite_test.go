@@ -4,6 +4,7 @@ import (
 	"math"
 	"math/rand/v2"
 	"os"
+	"slices"
 	"sync"
 	"testing"
 
@@ -92,6 +93,35 @@ func sameOn(t rapid.TB, x *Device, tolerance float64, gradients int, run func(d 
 				t.Fatalf("result %d: %g in row %d, behind the %d of the tensor", i, v, (len(a)+j)/want[i].Cols, want[i].Rows)
 			}
 		}
+	}
+}
+
+// sst2 says how many of SST-2's training texts have n tokens.
+var sst2 = []int{
+	0, 0, 0, 0, 491, 4487, 6852, 6118, 5122, 4374, 3780, 3354, 3051, 2665, 2362, 2181, 1925, 1843, 1674, 1516, 1364, 1264, 1187, 1091, 1041, 897, 876, 799, 718, 610, 616, 553, 487,
+	466, 442, 366, 351, 343, 253, 240, 229, 194, 181, 134, 134, 99, 80, 85, 82, 60, 45, 47, 32, 30, 36, 32, 16, 14, 9, 13, 9, 9, 11, 4, 2, 1, 0, 2,
+}
+
+// An epoch of SST-2 with batches of 32 texts has at most 16 programs, the optimiser's two included, and at most 15 % more rows than tokens.
+func TestGridOfAnEpoch(t *testing.T) {
+	var lengths []int
+	for length, n := range sst2 {
+		lengths = append(lengths, slices.Repeat([]int{length}, n)...)
+	}
+	rand.New(rand.NewPCG(1, 2)).Shuffle(len(lengths), func(i, j int) { lengths[i], lengths[j] = lengths[j], lengths[i] })
+	programs, rows, tokens := map[[3]int]bool{}, 0, 0
+	for batch := range slices.Chunk(lengths, 32) {
+		n := 0
+		for _, length := range batch {
+			n += length
+		}
+		programs[[3]int{len(batch), grid(n), long(slices.Max(batch))}] = true
+		rows, tokens = rows+grid(n), tokens+n
+	}
+	more := float64(rows)/float64(tokens) - 1
+	t.Logf("%d programs of batches, %.1f %% more rows", len(programs), 100*more)
+	if len(programs)+2 > 16 || more > 0.15 {
+		t.Errorf("%d programs of batches, %.3f more rows", len(programs), more)
 	}
 }
 

@@ -1,5 +1,3 @@
-//lint:file-ignore U1000 operations that are written now use the rest
-
 package xla
 
 import (
