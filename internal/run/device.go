@@ -8,6 +8,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -61,17 +62,22 @@ func (r *run) notify(watch *stages, n xla.Notice) {
 	}
 	r.Log.Debug(fmt.Sprintf("%s program %d (%.1f s)", done, n.Program, n.Took.Seconds()))
 	if r.begun && float64(n.Needs) > 1.25*float64(r.planned) {
-		r.planned = n.Needs
 		text := "memory  needs " + engine.Bytes(n.Needs)
 		if n.Has > 0 {
 			text += " of " + engine.Bytes(n.Has)
 		}
-		r.Log.Info(text + " on the device")
+		if engine.Bytes(n.Needs) != engine.Bytes(r.planned) {
+			r.Log.Info(text + " on the device")
+		}
+		r.planned = n.Needs
 	}
 }
 
 // explain says what to do about an error of the device.
 func (r *run) explain(err error) error {
+	if errors.As(err, new(*pjrt.CrashError)) {
+		return fmt.Errorf("%w; what was saved is whole: go on with --resume", err)
+	}
 	var little *engine.MemoryError
 	if !errors.As(err, &little) {
 		return err

@@ -131,7 +131,7 @@ func (d *Device) Version() string {
 		return ""
 	}
 	info := d.client.Info()
-	return strings.Join(strings.Fields(fmt.Sprintf("%s, %s %s", info.Devices[0].Kind, info.Platform, info.PlatformVersion)), " ")
+	return strings.Join(strings.Fields(fmt.Sprintf("%s, %s %s, API %d.%d, StableHLO %s", info.Devices[0].Kind, info.Platform, info.PlatformVersion, info.Major, info.Minor, info.StableHLO)), " ")
 }
 
 // Close ends what was started for the device. Its tensors are gone then.

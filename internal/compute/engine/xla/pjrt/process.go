@@ -60,7 +60,7 @@ func (e *CrashError) Error() string {
 	if e.Stderr != "" {
 		text += ": " + e.Stderr
 	}
-	return text + "; what was saved is whole: go on with --resume"
+	return text
 }
 
 // tail keeps the end of what is written to it.

@@ -1,0 +1,213 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"math"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// plugin returns the name of the device that the plugin of UNIMO_PJRT_PATH is. Compiled programs are the test's own.
+func plugin(t *testing.T) string {
+	t.Helper()
+	path := os.Getenv("UNIMO_PJRT_PATH")
+	if path == "" {
+		t.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
+	}
+	t.Setenv("UNIMO_CACHE", t.TempDir())
+	return "pjrt:" + path
+}
+
+// losses are those in a run's log.
+func losses(t *testing.T, run string) (list []float64) {
+	t.Helper()
+	for line := range strings.Lines(read(t, filepath.Join(run, "log.jsonl"))) {
+		var event struct {
+			Event string
+			Loss  float64
+		}
+		if err := json.Unmarshal([]byte(line), &event); err != nil {
+			t.Fatal(err)
+		}
+		if event.Event == "step" {
+			list = append(list, event.Loss)
+		}
+	}
+	return list
+}
+
+// The whole chain on a plugin: a run has the losses of the processor's, its model answers on both, and a run that goes on is told
+// where it does not end in the same bits.
+func TestXLAChain(t *testing.T) {
+	name, data, dir := plugin(t), opinionsFolder(t), t.TempDir()
+	there, here := filepath.Join(dir, "there"), filepath.Join(dir, "here")
+	settings := []string{"max_steps=20", "log_steps=1"}
+	r := must(t, append(finetuneArgs(data, there, settings...), "--device", name)...)
+	must(t, finetuneArgs(data, here, settings...)...)
+	got, want := losses(t, there), losses(t, here)
+	if len(got) != 20 || len(want) != 20 {
+		t.Fatalf("%d and %d losses, want 20", len(got), len(want))
+	}
+	for i := range want {
+		if math.Abs(got[i]-want[i]) > 1e-5*want[i] {
+			t.Errorf("step %d: loss %g, want %g", i+1, got[i], want[i])
+		}
+	}
+	for _, line := range []string{"device  cpu", "memory  needs ", "device  programs: "} {
+		if !strings.Contains(r.stderr, line) {
+			t.Errorf("%q is not in %s", line, r.stderr)
+		}
+	}
+	var info struct {
+		Config struct {
+			Device, Precision string
+			Devices           int
+		}
+		Version map[string]string
+	}
+	if err := json.Unmarshal([]byte(read(t, filepath.Join(there, "run.json"))), &info); err != nil {
+		t.Fatal(err)
+	}
+	if c := info.Config; c.Device != name || c.Precision != "float32" || c.Devices != 1 || info.Version["device"] == "" {
+		t.Errorf("run.json has %+v", info)
+	}
+
+	model := []string{"--model", filepath.Join(there, "best")}
+	onDev := func(more ...string) map[string]float64 {
+		return numbers(t, must(t, append(append([]string{"evaluate", "sst-2", "--data", data, "--json"}, model...), more...)...).stdout)
+	}
+	a, b := onDev("--device", name), onDev()
+	if math.Abs(a["loss"]-b["loss"]) > 1e-5 || a["accuracy"] != b["accuracy"] {
+		t.Errorf("dev there %v, here %v", a, b)
+	}
+	answer := func(more ...string) string {
+		return must(t, append(append([]string{"predict"}, model...), append(more, "i think that the show was memorable")...)...).stdout
+	}
+	if a, b := answer("--device", name), answer(); a != b {
+		t.Errorf("answered %q there and %q here", a, b)
+	}
+
+	// On another device it goes on, and says so.
+	half := filepath.Join(dir, "half")
+	args := append(finetuneArgs(data, half, settings...), "--device", name)
+	if r := call(t, "", withSettings(args, "max_minutes=0.0001")...); r.code != exitInterrupted {
+		t.Fatalf("exit code %d: %s", r.code, r.stderr)
+	}
+	r = must(t, "resume", half, "--device", "cpu", "--set", "max_minutes=0")
+	if !strings.Contains(r.stderr, "the run was on device "+name+" with float32, and goes on with cpu and float32") {
+		t.Error(r.stderr)
+	}
+}
+
+// A helper that is killed ends the command with an error, leaves no process, and the run ends in the same bits when it goes on.
+func TestXLAKilledHelper(t *testing.T) {
+	name, data, dir := plugin(t), opinionsFolder(t), t.TempDir()
+	settings := []string{"epochs=6", "eval_steps=40", "snapshot_steps=10"}
+	whole, killed := filepath.Join(dir, "whole"), filepath.Join(dir, "killed")
+	must(t, append(finetuneArgs(data, whole, settings...), "--device", name)...) // and all programs are in the cache
+
+	c := command(t, append(finetuneArgs(data, killed, settings...), "--device", name)...)
+	var stderr bytes.Buffer
+	c.Stderr = &stderr
+	if err := c.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- c.Wait() }()
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
+		if snapshots, _ := filepath.Glob(filepath.Join(killed, "snapshots", "*")); len(snapshots) > 0 {
+			break
+		}
+		if time.Now().After(deadline) {
+			c.Process.Kill()
+			t.Fatalf("no snapshot within a minute: %s", &stderr)
+		}
+	}
+	children := childrenOf(t, c.Process.Pid)
+	if len(children) != 1 {
+		t.Fatalf("the command has the children %v, want its helper", children)
+	}
+	helper := children[0]
+	if err := syscall.Kill(helper, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-ended:
+	case <-time.After(time.Minute):
+		c.Process.Kill()
+		t.Fatal("the command goes on without its helper")
+	}
+	if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "unimo-xla ended: signal: killed") || !strings.Contains(stderr.String(), "--resume") {
+		t.Errorf("exit code %d, %s", code, &stderr)
+	}
+	if err := syscall.Kill(helper, 0); err == nil {
+		t.Error("the helper is still there")
+	}
+	if status := read(t, filepath.Join(killed, "run.json")); !strings.Contains(status, `"failed"`) {
+		t.Errorf("run.json says %s", status)
+	}
+	r := must(t, "resume", killed)
+	if !strings.Contains(r.stderr, "resuming after step") || strings.Contains(r.stderr, ", 0 from the cache") {
+		t.Errorf("it went on otherwise: %s", r.stderr)
+	}
+	for _, file := range []string{"last/model.safetensors", "best/model.safetensors"} {
+		if read(t, filepath.Join(killed, file)) != read(t, filepath.Join(whole, file)) {
+			t.Errorf("%s differs after the helper was killed", file)
+		}
+	}
+}
+
+// childrenOf lists the processes that a process has started.
+func childrenOf(t *testing.T, pid int) (list []int) {
+	t.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, path := range stats {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:])) // state, parent, ...
+		if len(fields) > 1 && fields[1] == fmt.Sprint(pid) {
+			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			list = append(list, child)
+		}
+	}
+	return list
+}
+
+// Too little memory is said before the first step, with a batch size that fits, and leaves nothing.
+func TestXLATooLittleMemory(t *testing.T) {
+	name, data, out := plugin(t), opinionsFolder(t), filepath.Join(t.TempDir(), "run")
+	t.Setenv("UNIMO_DEVICE_MEMORY", "600000")
+	args := append(finetuneArgs(data, out, "batch_size=64"), "--device", name)
+	refused(t, exitFailed, args, "the device has too little memory: this needs ", "of 1 MB", "a batch_size of about ", "it is 64", "recompute")
+	if !absent(out) {
+		t.Error("the run's folder is left")
+	}
+}
+
+// The helper program is looked for, and is named where it is not there.
+func TestXLAWithoutTheHelper(t *testing.T) {
+	name := plugin(t)
+	t.Setenv("UNIMO_XLA", "")
+	t.Setenv("PATH", t.TempDir())
+	if _, err := exec.LookPath("unimo-xla"); err == nil {
+		t.Fatal("it is there")
+	}
+	out := filepath.Join(t.TempDir(), "run")
+	refused(t, exitFailed, append(finetuneArgs(opinionsFolder(t), out), "--device", name), "unimo-xla", "was not found", "UNIMO_XLA")
+	if !absent(out) {
+		t.Error("a run's folder was made")
+	}
+}
