@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 )
@@ -209,6 +210,41 @@ func TestNoMemory(t *testing.T) {
 	}
 	if err := c.Download(a, got); err != nil {
 		t.Error(err)
+	}
+}
+
+// A helper program with a plugin in it is killed as one without.
+func TestPluginKilled(t *testing.T) {
+	for i := range 5 {
+		c := plugin(t, nil)
+		e, err := c.Compile([]byte(sum), pjrt.CompileOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		failed := make(chan error)
+		go func() {
+			data := floats(1, 2, 3, 4, 5, 6)
+			for {
+				a, b, y := c.NewBuffer(), c.NewBuffer(), c.NewBuffer()
+				if err := errors.Join(c.Upload(a, 0, pjrt.F32, []int{2, 3}, data), c.Upload(b, 0, pjrt.F32, []int{2, 3}, data),
+					c.Execute(e, [][]pjrt.Buffer{{a, b}}, [][]pjrt.Buffer{{y}}), c.Download(y, make([]byte, 24)), c.Free(a, b, y)); err != nil {
+					failed <- err
+					return
+				}
+			}
+		}()
+		time.Sleep(time.Duration(i*7) * time.Millisecond)
+		if err := c.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case err := <-failed:
+			if crash, ok := errors.AsType[*pjrt.CrashError](err); !ok || crash.Status != "signal: killed" {
+				t.Error(err)
+			}
+		case <-time.After(time.Minute):
+			t.Fatal("a request waits for a helper program that is gone")
+		}
 	}
 }
 
