@@ -24,7 +24,10 @@ func TestDeviceFlags(t *testing.T) {
 		{append(train, "--device", "gpu"), []string{`unknown device "gpu"; did you mean cuda?`}},
 		{append(train, "--precision", "half"), []string{`unknown precision "half"; did you mean bf16?`}},
 		{append(train, "--set", "precision=tf32"), []string{"computes with float32 alone"}},
-		{append(train, "--device", "cuda", "--devices", "2"), []string{"not built yet"}},
+		{append(train, "--device", "cuda", "--devices", "4", "--batch_size", "16"), []string{"a step has too few batches for them, 1", "--devices 4 --gradient-accumulation 4 --batch-size 4"}},
+		{append(train, "--device", "cuda", "--devices", "2", "--gradient_accumulation", "2", "--set", "exchange_bfloat16=true"), []string{"exchange_bfloat16 are for ranks that are processes"}},
+		{append(train, "--devices", "2"), []string{"the processor is one device"}},
+		{append(train, "--device", "cuda", "--devices", "0"), []string{"devices is 0, want 1 or more"}},
 		{append(train, "--device", "cuda", "--set", "device=rocm"), []string{"device is given twice"}},
 	} {
 		refused(t, exitUsage, c.args, c.words...)

@@ -17,15 +17,24 @@ func (r *run) openDevice(s *CommonSettings) (err error) {
 	if r.outside {
 		return nil
 	}
-	if s.Accelerated() && r.Group.Size() > 1 {
+	if s.Accelerated() && r.Group.Size() > 1 && r.lent == nil {
 		return &SettingError{fmt.Errorf("device %s: several ranks train on the processor alone today; leave out the launcher, or the device", s.Device)}
 	}
 	if s.Choice, err = s.Absolute(); err != nil {
 		return err
 	}
 	watch := &stages{Observer: r.Observer}
-	if r.opened, err = device.Open(s.Choice, device.Options{Threads: r.Threads, Log: r.Log, Notify: func(n xla.Notice) { r.notify(watch, n) }}); err != nil {
-		return err
+	notify := func(n xla.Notice) { r.notify(watch, n) }
+	switch {
+	case r.lent == nil:
+		if r.opened, err = device.Open(s.Choice, device.Options{Threads: r.Threads, Log: r.Log, Notify: notify}); err != nil {
+			return err
+		}
+	default:
+		r.opened = r.lent.device.Nth(r.Group.Rank())
+		if r.leads() {
+			r.lent.notify.Store(&notify)
+		}
 	}
 	if r.accelerated() {
 		r.Observer = watch
@@ -51,15 +60,21 @@ func (s *stages) Stage(name string) {
 
 // notify says which program the run waits for, and what steps need of the device's memory: the first time, and when it is much more.
 func (r *run) notify(watch *stages, n xla.Notice) {
+	done := "compiled"
+	if n.Loaded {
+		done = "loaded"
+	}
+	if n.Chip > 0 { // another goroutine's
+		if n.Done {
+			r.Log.Debug(fmt.Sprintf("%s program %d (%.1f s)", done, n.Program, n.Took.Seconds()))
+		}
+		return
+	}
 	if !n.Done {
 		watch.Observer.Stage(fmt.Sprintf("compiling program %d", n.Program))
 		return
 	}
 	watch.Observer.Stage(watch.newest)
-	done := "compiled"
-	if n.Loaded {
-		done = "loaded"
-	}
 	r.Log.Debug(fmt.Sprintf("%s program %d (%.1f s)", done, n.Program, n.Took.Seconds()))
 	if r.begun && float64(n.Needs) > 1.25*float64(r.planned) {
 		text := "memory  needs " + engine.Bytes(n.Needs)

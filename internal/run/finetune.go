@@ -54,6 +54,7 @@ type Options struct {
 	inherited *train.Source // of the run that is gone on with
 	file      train.File    // its run.json
 	outside   bool          // the device came from outside, whatever the settings say
+	lent      *lent         // the devices of all ranks of the process; nil: the run opens its own
 }
 
 // Summary is what a finished run has to say.
@@ -72,7 +73,18 @@ type Summary struct {
 //
 // All processes of a group call it with equal options. The first one has the folder and speaks; the summaries of the others have
 // no results.
+//
+// Where the settings choose several devices, the ranks are goroutines of this process.
 func Finetune(ctx context.Context, o Options) (*Summary, error) {
+	if o.Device == nil && o.group().Size() == 1 {
+		if s := o.chosen(); s != nil && s.Devices > 1 {
+			return o.finetuneJointly(ctx, s)
+		}
+	}
+	return finetune(ctx, o)
+}
+
+func finetune(ctx context.Context, o Options) (*Summary, error) {
 	o.outside = o.Device != nil
 	o.Env = *o.Ready()
 	if !o.leads() {
@@ -122,7 +134,7 @@ func (e *Env) agree(err error) error { return collective.Agree(e.group(), err) }
 // close gives the run's folder back, releases the checkpoint that it starts from, ends the device, and removes temporary folders.
 func (r *run) close() {
 	r.closeInit()
-	if r.opened != nil {
+	if r.opened != nil && r.lent == nil {
 		r.opened.Close()
 	}
 	if r.dir != nil {
@@ -351,8 +363,8 @@ func (r *run) describe() error {
 		Config: r.settings, Data: map[string]string{},
 	}
 	if r.accelerated() {
-		r.info.Version = maps.Clone(r.Version)
-		maps.Copy(r.info.Version, map[string]string{versionDevice: r.opened.Version()})
+		r.info.Version = map[string]string{versionDevice: r.opened.Version()}
+		maps.Copy(r.info.Version, r.Version)
 	}
 	if r.settings.Common().GradientAccumulation > 1 {
 		r.info.Batches = batches.Version

@@ -35,7 +35,7 @@ const (
 type Choice struct {
 	Device    string `json:"device" run:"machine" help:"what computes: cpu, cuda, rocm, tpu, oneapi or pjrt:PATH, a plugin; cuda:1 is the second one"`
 	Precision string `json:"precision" run:"machine" help:"of products on an accelerator: float32, tf32 or bf16 (auto: bf16 on chips that have it)"`
-	Devices   int    `json:"devices" run:"machine" help:"accelerators that share each batch; 1 only today"`
+	Devices   int    `json:"devices" run:"machine" help:"accelerators of one kind that share the batches of a step"`
 }
 
 // Default is the processor alone.
@@ -101,8 +101,6 @@ func (c Choice) Check() error {
 		return fmt.Errorf("devices is %d, want 1 or more", c.Devices)
 	case c.Devices > 1 && t.kind == Processor:
 		return fmt.Errorf("devices is %d, and the processor is one device; its cores work together already (--threads)", c.Devices)
-	case c.Devices > 1:
-		return fmt.Errorf("devices is %d: training on several devices in one process is not built yet; leave it out", c.Devices)
 	}
 	return nil
 }

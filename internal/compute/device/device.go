@@ -43,6 +43,7 @@ type Options struct {
 type Device struct {
 	engine.Device
 	Precision string // of products; never Auto
+	team      []*xla.Device
 	client    *pjrt.Client
 	stats     func() xla.Stats
 }
@@ -92,7 +93,7 @@ func open(t target, c Choice, o Options) (*Device, error) {
 	if path, err = filepath.Abs(path); err != nil { // else it is looked for among the system's libraries
 		return nil, err
 	}
-	options, err := clientOptions(t, path)
+	options, err := clientOptions(t, path, c.Devices)
 	if err != nil {
 		return nil, err
 	}
@@ -105,22 +106,33 @@ func open(t target, c Choice, o Options) (*Device, error) {
 		client.Close()
 		return nil, fmt.Errorf("plugin %s has no device here", path)
 	}
+	if n := len(info.Devices); n < c.Devices {
+		client.Close()
+		return nil, fmt.Errorf("devices is %d, and plugin %s has %d here", c.Devices, path, n)
+	}
 	precision := c.Precision
 	if precision == Auto {
 		precision = best(info)
 	}
-	x := xla.New(client, xla.Options{
+	team := xla.NewTeam(client, c.Devices, xla.Options{
 		Precision: map[string]xla.Precision{Float32: xla.Float32, TF32: xla.TF32, BFloat16: xla.BFloat16}[precision],
 		Flags:     flags(info.Platform),
 		Memory:    memory, Notify: o.Notify,
 		Cache:    programs.Open(filepath.Join(hub.FromEnv(os.Getenv).Own, "programs"), cacheBytes, o.Log),
 		CacheFor: sync.OnceValue(func() string { return identity(path, info, options) }),
 	})
-	return &Device{Device: x, Precision: precision, client: client, stats: x.Stats}, nil
+	return &Device{Device: team[0], Precision: precision, team: team, client: client, stats: team[0].Stats}, nil
 }
 
 // cacheBytes bounds the folder of compiled programs. One of a training step of the base model has some 4 to 20 MB.
 const cacheBytes = 2 << 30
+
+// Nth returns the n-th, from 0, of the devices that were opened together. They are closed together.
+func (d *Device) Nth(n int) *Device {
+	nth := *d
+	nth.Device = d.team[n]
+	return &nth
+}
 
 // Accelerated says whether it is not the processor.
 func (d *Device) Accelerated() bool { return d.client != nil }
@@ -176,14 +188,20 @@ func gpu(t target, path string) bool {
 // memoryShare is how much of a chip's memory may be used: the rest is the driver's and the libraries'.
 const memoryShare = float32(0.95)
 
-// clientOptions are those of a plugin's client. Memory is taken as it is needed: other programs may use the chip, too.
-func clientOptions(t target, path string) (map[string]any, error) {
+// clientOptions are those of a plugin's client for a number of devices. Memory is taken as it is needed: other programs may use the chips, too.
+func clientOptions(t target, path string, devices int) (map[string]any, error) {
 	if gpu(t, path) {
-		o := map[string]any{"preallocate": false, "memory_fraction": memoryShare, "visible_devices": []int64{int64(max(t.number, 0))}}
-		return o, nil
+		var visible []int64
+		for n := range devices {
+			visible = append(visible, int64(max(t.number, 0)+n))
+		}
+		return map[string]any{"preallocate": false, "memory_fraction": memoryShare, "visible_devices": visible}, nil
 	}
 	if t.number > 0 {
 		return nil, fmt.Errorf("number %d: of this kind of device the first alone can be used; leave the number out", t.number)
+	}
+	if devices > 1 && strings.Contains(filepath.Base(path), "cpu") { // it has as many as one likes
+		return map[string]any{"cpu_device_count": int64(devices)}, nil
 	}
 	return nil, nil
 }

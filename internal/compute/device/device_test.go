@@ -49,7 +49,7 @@ func TestCheck(t *testing.T) {
 		{Choice{"cpu", BFloat16, 1}, "the processor (device cpu) computes with float32 alone"},
 		{Choice{"cpu", TF32, 1}, "the processor (device cpu) computes with float32 alone"},
 		{Choice{"cuda", Auto, 0}, "want 1 or more"},
-		{Choice{"cuda", Auto, 2}, "not built yet"},
+		{Choice{"cuda", Auto, 2}, ""},
 		{Choice{"cpu", Auto, 2}, "--threads"},
 	} {
 		err := c.choice.Check()
@@ -131,21 +131,26 @@ func TestBestPrecision(t *testing.T) {
 func TestClientOptions(t *testing.T) {
 	for _, c := range []struct {
 		name, path string
-		visible    []int64 // nil: no options
+		devices    int
+		visible    []int64 // nil: no options of memory
+		processors int64   // that are pretended
 	}{
-		{"cuda", "xla_cuda_plugin.so", []int64{0}},
-		{"cuda:3", "xla_cuda_plugin.so", []int64{3}},
-		{"pjrt:x/xla_rocm_plugin.so:1", "x/xla_rocm_plugin.so", []int64{1}},
-		{"pjrt:x/cuda/cpu_plugin.so", "x/cuda/cpu_plugin.so", nil},
-		{"tpu", "libtpu.so", nil},
+		{"cuda", "xla_cuda_plugin.so", 1, []int64{0}, 0},
+		{"cuda:3", "xla_cuda_plugin.so", 1, []int64{3}, 0},
+		{"cuda:2", "xla_cuda_plugin.so", 3, []int64{2, 3, 4}, 0},
+		{"pjrt:x/xla_rocm_plugin.so:1", "x/xla_rocm_plugin.so", 1, []int64{1}, 0},
+		{"pjrt:x/cuda/cpu_plugin.so", "x/cuda/cpu_plugin.so", 1, nil, 0},
+		{"pjrt:x/cuda/cpu_plugin.so", "x/cuda/cpu_plugin.so", 2, nil, 2},
+		{"tpu", "libtpu.so", 4, nil, 0},
 	} {
 		where, err := parse(c.name)
 		if err != nil {
 			t.Fatal(err)
 		}
-		o, err := clientOptions(where, c.path)
+		o, err := clientOptions(where, c.path, c.devices)
 		visible, _ := o["visible_devices"].([]int64)
-		if err != nil || !slices.Equal(visible, c.visible) || c.visible != nil && o["preallocate"] != false {
+		processors, _ := o["cpu_device_count"].(int64)
+		if err != nil || processors != c.processors || !slices.Equal(visible, c.visible) || c.visible != nil && o["preallocate"] != false {
 			t.Errorf("%s: %v, %v", c.name, o, err)
 		}
 	}

@@ -19,6 +19,7 @@ type program struct{ executable pjrt.Executable }
 // Notice tells of a program that a computation waits for: before it is compiled, and when it is there.
 type Notice struct {
 	Program int // the first is 1
+	Chip    int // that is the first to want it
 	Done    bool
 	Loaded  bool // it was in the cache
 	Took    time.Duration
@@ -53,7 +54,7 @@ func (s *shared) execute(p *program, chip int, args, results []pjrt.Buffer) erro
 // compile makes the program with a hash of its text, and keeps it. The caller has the lock.
 func (s *shared) compile(at uint64, how pjrt.CompileOptions, chip int, text func() []byte) *program {
 	began := time.Now()
-	n := Notice{Program: len(s.programs) + 1}
+	n := Notice{Program: len(s.programs) + 1, Chip: chip}
 	s.options.notify(n)
 	executable, loaded, err := s.options.compile(s.client, text(), how)
 	must(err)
