@@ -11,9 +11,9 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
-	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/compute/nn"
 	"github.com/unimo-go/unimo/internal/compute/optim"
+	"github.com/unimo-go/unimo/internal/test/accelerator"
 	"github.com/unimo-go/unimo/internal/test/golden"
 )
 
@@ -46,6 +46,13 @@ func goldenText(tb testing.TB, in golden.Tensors) (text Text, valid []int) {
 	return text, valid
 }
 
+// goldens runs a test for the cases of a kind, on the engine for processors and on an accelerator.
+func goldens(t *testing.T, kind string, test func(t *testing.T, d engine.Device, c golden.Case)) {
+	golden.Run(t, kind, func(t *testing.T, c golden.Case) {
+		accelerator.Each(t, func(t *testing.T, d engine.Device) { test(t, d, c) })
+	})
+}
+
 // goldenConfig reads the configuration of a case, with dropout as in all of them: off.
 func goldenConfig(tb testing.TB, c golden.Case, problem string) Config {
 	tb.Helper()
@@ -70,24 +77,23 @@ func loadGolden(t *testing.T, c golden.Case, d engine.Device, params Parameters)
 }
 
 // goldenModel loads the weights of a case into a trainable classifier.
-func goldenModel(t *testing.T, c golden.Case, problem string, labels int) *Classifier {
+func goldenModel(t *testing.T, d engine.Device, c golden.Case, problem string, labels int) *Classifier {
 	t.Helper()
 	cfg := goldenConfig(t, c, problem)
 	cfg.NumLabels = labels
-	m := newModel(t, cpu.New(), cfg, 1)
+	m := newModel(t, d, cfg, 1)
 	loadGolden(t, c, m.dev, m.Params)
 	return m
 }
 
 func TestGoldenTextEncode(t *testing.T) {
-	golden.Run(t, "text_encode", func(t *testing.T, c golden.Case) {
+	goldens(t, "text_encode", func(t *testing.T, d engine.Device, c golden.Case) {
 		// The head has no part in this case.
 		cfg, err := ReadConfig(c.Path("config.json"))
 		if err != nil {
 			t.Fatal(err)
 		}
 		cfg.NumLabels = 0
-		d := cpu.New()
 		m := openForm[*Classifier](t, d, "text-encoder", cfg, c.Tensors(t, "weights.safetensors").Reader())
 		in, want := c.Tensors(t, "inputs.safetensors"), c.Tensors(t, "outputs.safetensors")
 		text, valid := goldenText(t, in)
@@ -104,20 +110,20 @@ func TestGoldenTextEncode(t *testing.T) {
 }
 
 func TestGoldenClassification(t *testing.T) {
-	golden.Run(t, "classification", func(t *testing.T, c golden.Case) {
+	goldens(t, "classification", func(t *testing.T, d engine.Device, c golden.Case) {
 		var info trainingCase
 		c.JSON(t, "case.json", &info)
-		testStep(t, c, goldenModel(t, c, Classification, info.NumLabels), goldenBatch(t, c, 0), "logits")
-		testOptimiser(t, c, goldenModel(t, c, Classification, info.NumLabels), info)
+		testStep(t, c, goldenModel(t, d, c, Classification, info.NumLabels), goldenBatch(t, c, 0), "logits")
+		testOptimiser(t, c, goldenModel(t, d, c, Classification, info.NumLabels), info)
 	})
 }
 
 func TestGoldenRegression(t *testing.T) {
-	golden.Run(t, "regression", func(t *testing.T, c golden.Case) {
+	goldens(t, "regression", func(t *testing.T, d engine.Device, c golden.Case) {
 		var info trainingCase
 		c.JSON(t, "case.json", &info)
-		testStep(t, c, goldenModel(t, c, Regression, 1), goldenBatch(t, c, 0), "predictions")
-		testOptimiser(t, c, goldenModel(t, c, Regression, 1), info)
+		testStep(t, c, goldenModel(t, d, c, Regression, 1), goldenBatch(t, c, 0), "predictions")
+		testOptimiser(t, c, goldenModel(t, d, c, Regression, 1), info)
 	})
 }
 
@@ -131,21 +137,21 @@ func TestGoldenGeneration(t *testing.T) {
 		{"dialog_train", Dialogue, false},
 	} {
 		t.Run(c.kind, func(t *testing.T) {
-			golden.Run(t, c.kind, func(t *testing.T, g golden.Case) {
+			goldens(t, c.kind, func(t *testing.T, d engine.Device, g golden.Case) {
 				cfg := goldenConfig(t, g, c.problem)
 				cfg.UntiedEmbeddings = opposite(c.untied)
-				testGoldenGeneration(t, g, cfg)
+				testGoldenGeneration(t, d, g, cfg)
 			})
 		})
 	}
 }
 
-func testGoldenGeneration(t *testing.T, c golden.Case, cfg Config) {
+func testGoldenGeneration(t *testing.T, d engine.Device, c golden.Case, cfg Config) {
 	var info struct {
 		Smoothing float32 `json:"label_smooth"`
 	}
 	c.JSON(t, "case.json", &info)
-	g := newGenerator(t, cpu.New(), cfg, 1)
+	g := newGenerator(t, d, cfg, 1)
 	loadGolden(t, c, g.dev, g.Params)
 	want := c.Tensors(t, "outputs.safetensors")
 	text, labels, order := goldenTarget(t, cfg, c.Tensors(t, "inputs.safetensors"))
