@@ -26,9 +26,11 @@ func similarities(dev engine.Device, queries, items []float32, size int) []float
 	if q == 0 || n == 0 {
 		return nil
 	}
-	products := dev.New(q, n)
+	products, asked, all := dev.New(q, n), dev.Wrap(q, size, queries), dev.Wrap(n, size, items)
 	defer dev.Free(products)
-	dev.MatMul(products, dev.Wrap(q, size, queries), dev.Wrap(n, size, items), engine.NT, false)
+	defer dev.Free(asked)
+	defer dev.Free(all)
+	dev.MatMul(products, asked, all, engine.NT, false)
 	return slices.Clone(engine.Values(dev, products))
 }
 

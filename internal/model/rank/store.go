@@ -94,7 +94,9 @@ func (x Exact) Nearest(ctx context.Context, query []float32, k int) ([]Neighbor,
 	}
 	dev := x.Device.Fork() // several queries may be looked for at a time
 	products := similarities(dev, query, x.Rows.Vectors, x.Rows.Size)
-	if sum := engine.SumSquares(dev, dev.Wrap(1, len(products), products)); sum-sum != 0 { // the query's vector was looked at
+	looked := dev.Wrap(1, len(products), products)
+	defer dev.Free(looked)
+	if sum := engine.SumSquares(dev, looked); sum-sum != 0 { // the query's vector was looked at
 		return nil, fmt.Errorf("the index holds vectors that are not numbers, as a broken model or a damaged file gives; remove its folder and make it again")
 	}
 	hits := best(dev.Limit(), products, k)

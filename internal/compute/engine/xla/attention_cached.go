@@ -30,7 +30,7 @@ func (d *Device) CachedAttention(y, q, sk, sv, k, v *engine.Tensor, a engine.Cac
 	if k.Rows > 0 {
 		for l.steps = leastSteps; l.steps < a.Steps; l.steps *= 2 {
 		}
-		ins[2], ins[3] = send(d, pjrt.I32, a.Paths, grid(q.Rows)*l.steps), d.count(a.Steps)
+		ins[2], ins[3] = host(pjrt.I32, a.Paths, grid(q.Rows)*l.steps), d.count(a.Steps)
 		ins[7], ins[8] = d.tensor(k), d.tensor(v)
 	}
 	record(d, op, l, lowerCachedAttention, []*engine.Tensor{y}, ins...)

@@ -36,6 +36,7 @@ type Device struct {
 	engine.Device // what is missing yet
 	*shared
 	chip  int // of the client
+	heap  *heap
 	trace trace
 	steps []*coefficients // of the optimiser's last steps
 }
@@ -64,7 +65,7 @@ type Stats struct {
 
 // New returns a device on the first chip of a client.
 func New(c *pjrt.Client, o Options) *Device {
-	return newDevice(&shared{options: o, client: c, programs: map[uint64]*program{}}, 0)
+	return newDevice(&shared{options: o, client: c, programs: map[uint64]*program{}}, 0, newHeap())
 }
 
 // NewTeam returns devices on the first n chips of a client, which have their programs in common and sum what they have.
@@ -75,15 +76,16 @@ func NewTeam(c *pjrt.Client, n int, o Options) []*Device {
 	}
 	devices := make([]*Device, n)
 	for chip := range devices {
-		devices[chip] = newDevice(s, chip)
+		devices[chip] = newDevice(s, chip, newHeap())
 	}
 	return devices
 }
 
-func newDevice(s *shared, chip int) *Device {
-	d := &Device{shared: s, chip: chip}
-	d.trace.shared, d.trace.chip, d.trace.known = s, chip, map[key]int{}
-	d.trace.reset()
+func newHeap() *heap { return &heap{readers: map[pjrt.Buffer]int{}} }
+
+func newDevice(s *shared, chip int, h *heap) *Device {
+	d := &Device{shared: s, chip: chip, heap: h}
+	d.trace = trace{shared: s, heap: h, chip: chip, recording: recording{known: map[key]int{}, read: map[*memory]read{}}}
 	return d
 }
 
@@ -109,10 +111,7 @@ func (d *Device) Limit() parallel.Limit { return 0 }
 
 // Fork implements [engine.Device].
 func (d *Device) Fork() engine.Device {
-	d.trace.mu.Lock()
-	defer d.trace.mu.Unlock()
-	d.trace.flush(true) // what the fork reads is there
-	return newDevice(d.shared, d.chip)
+	return newDevice(d.shared, d.chip, d.heap)
 }
 
 func (s *shared) ran() {

@@ -142,7 +142,7 @@ func lowerCrossEntropyBackward(b *builder, e entropy, ins []val) []val {
 
 // targets sends a number for each element of x.
 func (d *Device) targets(x *engine.Tensor, targets []float32) operand {
-	return send(d, pjrt.F32, targets, grid(x.Rows)*x.Cols)
+	return host(pjrt.F32, targets, grid(x.Rows)*x.Cols)
 }
 
 // SquaredError implements [engine.Device].

@@ -18,14 +18,12 @@ type memory struct {
 	from       int
 	stored     *engine.Stored // of Store: what it was made of
 
-	trace   *trace // in which the rest counts, in that epoch of it; nil: in none
-	epoch   int
+	trace   *trace // that has a new value for it, which the buffer has not; nil: none
 	value   int
-	changed int // place in what the program changes; -1: the buffer is up to date
-	read    int // place in the program's arguments; -1: it does not read the buffer
+	changed int  // place in what the program changes
+	wanted  bool // the host is going to read it
 
-	wanted bool      // the host is going to read it
-	host   []float32 // the content, if the host has it
+	host []float32 // the content, if the host has it
 }
 
 func of(t *engine.Tensor) *memory {
@@ -48,13 +46,9 @@ func (d *Device) Free(t *engine.Tensor) {
 	}
 	m := of(t)
 	t.Memory = nil // a later use fails loudly
-	tr := &d.trace
-	if m.trace != nil {
-		tr = m.trace
-	}
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	tr.drop(m)
+	d.heap.mu.Lock()
+	defer d.heap.mu.Unlock()
+	d.heap.drop(d.client, m)
 }
 
 // Wrap implements [engine.Device]; the numbers are copied.
@@ -90,9 +84,9 @@ func (d *Device) Write(dst *engine.Tensor, host []float32) {
 		physical = make([]float32, n)
 		copy(physical, host)
 	}
-	d.trace.mu.Lock()
-	defer d.trace.mu.Unlock()
-	d.trace.drop(m)
+	d.heap.mu.Lock()
+	defer d.heap.mu.Unlock()
+	d.heap.drop(d.client, m)
 	m.buffer = d.client.NewBuffer()
 	must(d.client.Upload(m.buffer, d.chip, pjrt.F32, []int{grid(m.rows), m.cols}, bytesOf(physical)))
 }
@@ -111,41 +105,47 @@ func (d *Device) Read(host []float32, src *engine.Tensor) {
 		d.Free(temporary)
 		return
 	}
-	if tr := m.trace; tr != nil {
-		tr.want(m)
-		tr.run(m)
-	}
-	if m.host != nil {
-		copy(host, m.host)
-		return
-	}
+	d.heap.mu.Lock()
+	m.wanted = true
+	d.heap.mu.Unlock()
 	copy(host, d.physical(m))
 }
 
 // Expect makes the numbers of a tensor come with those that are read first; see [engine.Expect].
 func (d *Device) Expect(t *engine.Tensor) {
-	if m := of(t); m.trace != nil && m.whole == nil {
-		m.trace.want(m)
-	}
+	d.heap.mu.Lock()
+	defer d.heap.mu.Unlock()
+	of(t).wanted = true
 }
 
 // Start runs what was recorded; see [engine.Start].
 func (d *Device) Start() {
-	d.trace.mu.Lock()
-	defer d.trace.mu.Unlock()
+	d.heap.mu.Lock()
+	defer d.heap.mu.Unlock()
 	d.trace.flush(true)
 }
 
 // physical returns all rows of the device's memory.
 func (d *Device) physical(m *memory) []float32 {
-	if m.trace != nil {
-		m.trace.run(m)
+	buffer, host := d.computed(m)
+	if host != nil {
+		return host
 	}
 	all := make([]float32, grid(m.rows)*m.cols)
-	if m.buffer != 0 { // else nothing was written yet
-		must(d.client.Download(m.buffer, bytesOf(all)))
+	if buffer != 0 { // else nothing was written yet
+		must(d.client.Download(buffer, bytesOf(all)))
 	}
 	return all
+}
+
+// computed runs what the content of a tensor depends on. It returns where it is.
+func (d *Device) computed(m *memory) (pjrt.Buffer, []float32) {
+	d.heap.mu.Lock()
+	defer d.heap.mu.Unlock()
+	if m.trace != nil {
+		m.trace.flush(true)
+	}
+	return m.buffer, m.host
 }
 
 // Behind returns what lies behind the rows of a tensor in the device's memory, for tests.

@@ -30,13 +30,11 @@ func (d *Device) SumAll(ts []*engine.Tensor, meet func() error) error {
 	offer := make([]*memory, len(ts))
 	for i, t := range ts {
 		m := of(t)
-		if tr := m.trace; tr != nil {
-			tr.mu.Lock()
-			if tr.has(m) && m.changed >= 0 {
-				tr.flush(false)
-			}
-			tr.mu.Unlock()
+		d.heap.mu.Lock()
+		if m.trace != nil {
+			m.trace.flush(false)
 		}
+		d.heap.mu.Unlock()
 		if m.whole != nil || m.buffer == 0 {
 			panic(engine.ShapeError{Op: "sum all", Detail: fmt.Sprintf("tensor %d is a part of another, or nothing was written to it", i)})
 		}

@@ -16,27 +16,49 @@ import (
 // trace is what a device was asked for and has not computed yet: operations on values. Nothing runs before somebody reads; then all of
 // it is one program.
 type trace struct {
-	mu     sync.Mutex // a fork may read, and so run, what another has recorded
 	shared *shared
+	heap   *heap
 	chip   int // on which it runs
-
-	epoch int // how many there were before
 	recording
+}
+
+// heap is what a device and its forks know of the chip's memory.
+type heap struct {
+	mu      sync.Mutex          // of the traces, too: a fork may read, and so run, what another has recorded
+	readers map[pjrt.Buffer]int // how many traces read a buffer that have not run
+	waste   []pjrt.Buffer       // of tensors that are no more
+}
+
+// release gives buffers back, those that a trace is going to read after it has run.
+func (h *heap) release(c *pjrt.Client, bs ...pjrt.Buffer) {
+	h.waste = append(h.waste, bs...)
+	var now []pjrt.Buffer
+	h.waste = slices.DeleteFunc(h.waste, func(b pjrt.Buffer) bool {
+		if h.readers[b] > 0 {
+			return false
+		}
+		now = append(now, b)
+		return true
+	})
+	if len(now) > 0 {
+		must(c.Free(now...))
+	}
 }
 
 // recording is what a trace is made of.
 type recording struct {
-	values  int           // how many there are
-	calls   []call        // operations, in order
-	links   []int32       // values and shapes of the operations
-	args    []argument    // what the program reads of the device's memory
-	inputs  []input       // what it gets from the host, packed
-	packed  []uint32      // their content
-	known   map[key]int   // inputs by their memory, so that what all layers use is sent once
-	changed []*memory     // tensors with a new value
-	wanted  []*memory     // of these, whose numbers the host gets at once
-	waste   []pjrt.Buffer // of tensors that are no more, but which the program reads
-	hash    uint64        // of all that decides which program it is
+	values  int         // how many there are
+	calls   []call      // operations, in order
+	links   []int32     // values and shapes of the operations
+	args    []argument  // what the program reads of the device's memory
+	inputs  []input     // what it gets from the host, packed
+	packed  []uint32    // their content
+	known   map[key]int // inputs by their memory, so that what all layers use is sent once
+	read    map[*memory]read
+	changed []*memory // tensors with a new value; nil: it was taken back
+	living  int       // of changed, how many are not nil
+	wanted  []*memory // of these, whose numbers the host gets at once
+	hash    uint64    // of all that decides which program it is
 }
 
 // call is an operation. What lower captures is in the hash. Its links are the values that it reads, of which -1 is none, and for each that it
@@ -53,7 +75,12 @@ type argument struct {
 	buffer     pjrt.Buffer
 	rows, cols int
 	value      int
-	owner      *memory // nil once it is no more
+}
+
+// read is what the trace knows of a tensor that it has not changed: it counts while the tensor has the same buffer.
+type read struct {
+	buffer    pjrt.Buffer
+	value, at int // at: place in args; -1 where nothing was written yet
 }
 
 // input is host data of this run: so many elements, from a place in the packed words.
@@ -65,14 +92,23 @@ type input struct {
 }
 
 type key struct {
-	at *byte
+	at *uint32
 	n  int
 }
 
-// operand is a value that an operation reads; none is one that is not there.
-type operand int
+// operand is what an operation reads: a tensor, or data of the host. It becomes a value when the operation is recorded, as between the two
+// a fork may have run what was recorded before.
+type operand struct {
+	tensor *memory
+	data   *uint32 // of n elements of 4 bytes
+	n      int
+	typ    pjrt.Type
+	length int // of the vector; -1: a scalar
+	given  bool
+}
 
-const absent operand = -1
+// absent is an operand that is not there.
+var absent operand
 
 // none is the attributes of an operation that has none.
 type none struct{}
@@ -89,25 +125,22 @@ const (
 
 // reset begins anew.
 func (tr *trace) reset() {
+	for _, a := range tr.args {
+		if tr.heap.readers[a.buffer]--; tr.heap.readers[a.buffer] == 0 {
+			delete(tr.heap.readers, a.buffer)
+		}
+	}
 	old := tr.recording
 	clear(old.calls)
 	clear(old.args)
 	clear(old.changed)
 	clear(old.wanted)
 	clear(old.known)
-	tr.epoch++
+	clear(old.read)
 	tr.recording = recording{
 		calls: old.calls[:0], links: old.links[:0], args: old.args[:0], inputs: old.inputs[:0], packed: old.packed[:0], known: old.known,
-		changed: old.changed[:0], wanted: old.wanted[:0], waste: old.waste[:0],
+		read: old.read, changed: old.changed[:0], wanted: old.wanted[:0],
 	}
-}
-
-// has says whether it knows the value of a tensor.
-func (tr *trace) has(m *memory) bool { return m.trace == tr && m.epoch == tr.epoch }
-
-// take makes it know a value, which the device's memory does not have.
-func (tr *trace) take(m *memory, value int) {
-	m.trace, m.epoch, m.value, m.changed, m.read, m.wanted = tr, tr.epoch, value, -1, -1, false
 }
 
 func (tr *trace) value() int {
@@ -131,37 +164,67 @@ func record[A comparable](d *Device, name string, attrs A, lower func(b *builder
 	if !slices.ContainsFunc(outs, func(t *engine.Tensor) bool { return t != nil && t.Len() > 0 }) {
 		return
 	}
-	tr := &d.trace
-	tr.mu.Lock()
+	var room [16]*memory
+	made := room[:0]
+	for _, out := range outs {
+		if out == nil {
+			made = append(made, nil)
+		} else {
+			made = append(made, of(out))
+		}
+	}
+	d.heap.mu.Lock()
+	defer d.heap.mu.Unlock()
+	write(&d.trace, name, attrs, lower, made, ins...)
+}
+
+// write is [record]. The caller has the lock.
+func write[A comparable](tr *trace, name string, attrs A, lower func(b *builder, attrs A, ins []val) []val, outs []*memory, ins ...operand) {
+	var room [16]int32
+	links := room[:0]
+	for _, in := range ins {
+		links = append(links, int32(tr.operand(in))) // which may write something before
+	}
 	tr.calls = append(tr.calls, call{name, len(tr.links), len(ins), len(outs), func(b *builder, ins []val) []val { return lower(b, attrs, ins) }})
 	noteAny(tr, name)
 	noteAny(tr, attrs)
 	tr.note(len(ins))
-	for _, in := range ins {
-		tr.links = append(tr.links, int32(in))
+	for _, in := range links {
 		tr.note(int(in))
 	}
-	var parts []*engine.Tensor
-	for _, out := range outs {
+	tr.links = append(tr.links, links...)
+	first := tr.values
+	for _, m := range outs {
 		value := tr.value()
-		if out == nil {
+		if m == nil {
 			tr.links = append(tr.links, int32(value), -1, 0)
 			tr.note(-1)
 			continue
 		}
-		m := of(out)
 		tr.links = append(tr.links, int32(value), int32(grid(m.rows)), int32(m.cols))
 		tr.note(grid(m.rows))
 		tr.note(m.cols)
-		if m.whole != nil {
-			parts = append(parts, out)
+	}
+	for i, m := range outs {
+		switch {
+		case m == nil:
+		case m.whole == nil:
+			tr.set(m, first+i)
+		default:
+			tr.putPart(m, first+i)
 		}
-		tr.set(m, value)
 	}
-	tr.mu.Unlock()
-	for _, p := range parts {
-		d.putPart(p)
+}
+
+// operand is the value of one; -1 of one that is absent.
+func (tr *trace) operand(o operand) int {
+	switch {
+	case o.tensor != nil:
+		return tr.tensor(o.tensor)
+	case o.given:
+		return tr.send(o)
 	}
+	return -1
 }
 
 // tensor returns the value of a tensor; nil is absent.
@@ -169,47 +232,48 @@ func (d *Device) tensor(t *engine.Tensor) operand {
 	if t == nil {
 		return absent
 	}
-	m := of(t)
-	if m.whole != nil {
-		d.getPart(t)
+	return operand{tensor: of(t)}
+}
+
+// tensor is the value of a tensor now.
+func (tr *trace) tensor(m *memory) int {
+	switch {
+	case m.whole != nil:
+		return tr.getPart(m)
+	case m.trace == tr:
+		return m.value
+	case m.trace != nil:
+		m.trace.flush(true)
 	}
-	if m.trace != nil && m.trace != &d.trace {
-		m.trace.run(m)
+	if known, ok := tr.read[m]; ok && known.buffer == m.buffer {
+		return known.value
 	}
-	tr := &d.trace
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	if !tr.has(m) {
-		tr.take(m, tr.value())
-		if m.buffer == 0 { // nothing was written yet, so anything will do
-			tr.calls = append(tr.calls, call{name: "undefined", first: len(tr.links), outs: 1})
-			tr.links = append(tr.links, int32(m.value), int32(grid(m.rows)), int32(m.cols))
-			tr.note(undefined)
-		} else {
-			m.read = len(tr.args)
-			tr.args = append(tr.args, argument{m.buffer, grid(m.rows), m.cols, m.value, m})
-			tr.note(argued)
-		}
-		tr.note(grid(m.rows))
-		tr.note(m.cols)
+	r := read{m.buffer, tr.value(), -1}
+	if m.buffer == 0 { // nothing was written yet, so anything will do
+		tr.calls = append(tr.calls, call{name: "undefined", first: len(tr.links), outs: 1})
+		tr.links = append(tr.links, int32(r.value), int32(grid(m.rows)), int32(m.cols))
+		tr.note(undefined)
+	} else {
+		r.at = len(tr.args)
+		tr.args = append(tr.args, argument{m.buffer, grid(m.rows), m.cols, r.value})
+		tr.heap.readers[m.buffer]++
+		tr.note(argued)
 	}
-	return operand(m.value)
+	tr.note(grid(m.rows))
+	tr.note(m.cols)
+	tr.read[m] = r
+	return r.value
 }
 
 // part is where a part lies.
 type part struct{ from, rows, to int }
 
-// getPart makes the value of a part that of its rows now.
-func (d *Device) getPart(t *engine.Tensor) {
-	m := of(t)
-	plain := &engine.Tensor{Rows: m.rows, Cols: m.cols, Memory: &memory{rows: m.rows, cols: m.cols}}
-	record(d, "get part", part{m.from, m.rows, grid(m.rows)}, lowerGetPart, []*engine.Tensor{plain}, d.tensor(m.whole))
-	p := of(plain)
-	d.trace.mu.Lock()
-	value := p.value
-	d.trace.forget(p)
-	d.trace.take(m, value)
-	d.trace.mu.Unlock()
+// getPart is the value of a part: that of its rows now.
+func (tr *trace) getPart(m *memory) int {
+	plain := &memory{rows: m.rows, cols: m.cols}
+	write(tr, "get part", part{m.from, m.rows, grid(m.rows)}, lowerGetPart, []*memory{plain}, operand{tensor: of(m.whole)})
+	tr.forget(plain)
+	return plain.value
 }
 
 func lowerGetPart(b *builder, p part, ins []val) []val {
@@ -218,13 +282,9 @@ func lowerGetPart(b *builder, p part, ins []val) []val {
 }
 
 // putPart writes the value of a part into the tensor that it is of.
-func (d *Device) putPart(t *engine.Tensor) {
-	m := of(t)
-	value := operand(m.value)
-	record(d, "put part", part{m.from, m.rows, 0}, lowerPutPart, []*engine.Tensor{m.whole}, d.tensor(m.whole), value)
-	d.trace.mu.Lock()
-	d.trace.forget(m) // the next reading is of the whole
-	d.trace.mu.Unlock()
+func (tr *trace) putPart(m *memory, value int) {
+	plain := &memory{rows: m.rows, cols: m.cols, trace: tr, value: value, changed: -1}
+	write(tr, "put part", part{m.from, m.rows, 0}, lowerPutPart, []*memory{of(m.whole)}, operand{tensor: of(m.whole)}, operand{tensor: plain})
 }
 
 func lowerPutPart(b *builder, p part, ins []val) []val {
@@ -236,100 +296,83 @@ func lowerPutPart(b *builder, p part, ins []val) []val {
 }
 
 // ints, floats, words and count are data of the host for this run: vectors of grid(n) elements, behind theirs zeros; a scalar i32.
-func (d *Device) ints(x []int32) operand     { return send(d, pjrt.I32, x, grid(len(x))) }
-func (d *Device) floats(x []float32) operand { return send(d, pjrt.F32, x, grid(len(x))) }
-func (d *Device) words(x ...uint32) operand  { return send(d, pjrt.U32, x, len(x)) }
-func (d *Device) count(n int) operand        { return send(d, pjrt.I32, []int32{int32(n)}, -1) }
-func (d *Device) scalar(x float32) operand   { return send(d, pjrt.F32, []float32{x}, -1) }
+func (d *Device) ints(x []int32) operand     { return host(pjrt.I32, x, grid(len(x))) }
+func (d *Device) floats(x []float32) operand { return host(pjrt.F32, x, grid(len(x))) }
+func (d *Device) words(x ...uint32) operand  { return host(pjrt.U32, x, len(x)) }
+func (d *Device) count(n int) operand        { return host(pjrt.I32, []int32{int32(n)}, -1) }
+func (d *Device) scalar(x float32) operand   { return host(pjrt.F32, []float32{x}, -1) }
 
-// send appends host data, of 4 bytes an element; length -1 makes it a scalar.
-func send[T int32 | float32 | uint32](d *Device, typ pjrt.Type, x []T, length int) operand {
-	tr := &d.trace
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	dims, n := []int{length}, length
-	if length < 0 {
+// host makes an operand of host data, of 4 bytes an element.
+func host[T int32 | float32 | uint32](typ pjrt.Type, x []T, length int) operand {
+	return operand{data: (*uint32)(unsafe.Pointer(unsafe.SliceData(x))), n: len(x), typ: typ, length: length, given: true}
+}
+
+// send appends host data.
+func (tr *trace) send(o operand) int {
+	dims, n := []int{o.length}, o.length
+	if o.length < 0 {
 		dims, n = nil, 1
 	}
-	content := unsafe.Slice((*uint32)(unsafe.Pointer(unsafe.SliceData(x))), len(x))
-	k := key{(*byte)(unsafe.Pointer(unsafe.SliceData(x))), len(x)}
-	if at, ok := tr.known[k]; ok && length >= 0 {
+	content, k := unsafe.Slice(o.data, o.n), key{o.data, o.n}
+	if at, ok := tr.known[k]; ok && o.length >= 0 {
 		// The same memory may hold something else by now.
-		if in := tr.inputs[at]; in.typ == typ && slices.Equal(in.dims, dims) && slices.Equal(tr.packed[in.from:in.from+len(x)], content) {
-			return operand(in.value)
+		if in := tr.inputs[at]; in.typ == o.typ && slices.Equal(in.dims, dims) && slices.Equal(tr.packed[in.from:in.from+o.n], content) {
+			return in.value
 		}
 	}
-	in := input{typ, dims, len(tr.packed), tr.value()}
+	in := input{o.typ, dims, len(tr.packed), tr.value()}
 	tr.known[k] = len(tr.inputs)
 	tr.inputs = append(tr.inputs, in)
 	tr.packed = append(tr.packed, content...)
-	for range n - len(x) {
+	for range n - o.n {
 		tr.packed = append(tr.packed, 0)
 	}
 	tr.note(given)
-	tr.note(int(typ))
-	tr.note(length)
-	return operand(in.value)
+	tr.note(int(o.typ))
+	tr.note(o.length)
+	return in.value
 }
 
 // set gives a tensor a new value.
 func (tr *trace) set(m *memory, value int) {
-	if tr.has(m) {
-		m.value = value
-	} else {
-		tr.take(m, value)
-	}
-	m.wanted, m.host = false, nil
-	if m.changed < 0 && m.whole == nil {
-		m.changed = len(tr.changed)
+	if m.trace != tr {
+		if m.trace != nil {
+			m.trace.forget(m)
+		}
+		m.trace, m.changed = tr, len(tr.changed)
 		tr.changed = append(tr.changed, m)
+		tr.living++
 	}
+	m.value, m.wanted, m.host = value, false, nil
 }
 
-// forget makes the trace know nothing of a tensor's value.
+// forget makes the trace know nothing of a tensor's new value.
 func (tr *trace) forget(m *memory) {
-	if !tr.has(m) {
-		return
-	}
-	if m.changed >= 0 {
-		tr.changed[m.changed] = nil
-	}
-	if m.read >= 0 {
-		tr.args[m.read].owner = nil
-	}
+	tr.changed[m.changed] = nil
+	tr.living--
 	m.trace = nil
 }
 
-// drop takes a tensor's value and its buffer, which lives on while the program reads it.
-func (tr *trace) drop(m *memory) {
-	read := tr.has(m) && m.read >= 0
-	tr.forget(m)
-	switch {
-	case m.buffer == 0:
-	case read:
-		tr.waste = append(tr.waste, m.buffer)
-	default:
-		must(tr.shared.client.Free(m.buffer))
+// drop takes a tensor's value and its buffer. The caller has the lock.
+func (h *heap) drop(c *pjrt.Client, m *memory) {
+	if tr := m.trace; tr != nil {
+		tr.forget(m)
+		if tr.living == 0 { // what was recorded, nobody wants: it keeps no buffers
+			tr.reset()
+		}
+	}
+	if m.buffer != 0 {
+		h.release(c, m.buffer)
 	}
 	m.buffer, m.host = 0, nil
 }
 
-// run runs what was recorded if m depends on it.
-func (tr *trace) run(m *memory) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	if tr.has(m) && m.changed >= 0 {
-		tr.flush(true)
+// donated is the place in args of the buffer that the program may take over for a tensor's new value; -1: none.
+func (tr *trace) donated(m *memory) int {
+	if r, ok := tr.read[m]; ok && r.at >= 0 && r.buffer == m.buffer && tr.heap.readers[r.buffer] == 1 {
+		return r.at
 	}
-}
-
-// want says that the host is going to read m, if the device has it not yet.
-func (tr *trace) want(m *memory) {
-	tr.mu.Lock()
-	defer tr.mu.Unlock()
-	if tr.has(m) && m.changed >= 0 {
-		m.wanted = true
-	}
+	return -1
 }
 
 // mostWanted is how many numbers a tensor has at most that the host gets together with others.
@@ -338,18 +381,20 @@ const mostWanted = 1 << 16
 // flush runs what was recorded. With reads it waits for what the host is going to read. The caller has the lock.
 func (tr *trace) flush(reads bool) {
 	tr.changed = slices.DeleteFunc(tr.changed, func(m *memory) bool { return m == nil })
+	for i, m := range tr.changed {
+		m.changed = i
+	}
 	if len(tr.changed) == 0 { // what was computed, nobody wants
-		if len(tr.waste) > 0 {
-			must(tr.shared.client.Free(tr.waste...))
-		}
 		tr.reset()
+		tr.heap.release(tr.shared.client)
 		return
 	}
+	tr.wanted = tr.wanted[:0]
 	tr.note(resulting)
 	size := 0
 	for _, m := range tr.changed {
 		tr.note(m.value)
-		tr.note(m.read)
+		tr.note(tr.donated(m))
 		if n := grid(m.rows) * m.cols; reads && m.wanted && n <= mostWanted {
 			tr.wanted = append(tr.wanted, m)
 			tr.note(m.changed)
@@ -362,7 +407,7 @@ func (tr *trace) flush(reads bool) {
 	for _, a := range tr.args {
 		args = append(args, a.buffer)
 	}
-	waste := tr.waste
+	var waste []pjrt.Buffer
 	if len(tr.packed) > 0 {
 		b := c.NewBuffer()
 		must(c.Upload(b, tr.chip, pjrt.U32, []int{len(tr.packed)}, bytesOf(tr.packed)))
@@ -385,19 +430,18 @@ func (tr *trace) flush(reads bool) {
 		}
 		m.buffer, m.trace = results[i], nil
 	}
-	if len(waste) > 0 {
-		must(c.Free(waste...))
-	}
+	wanted := slices.Clone(tr.wanted)
+	tr.reset()
+	tr.heap.release(c, waste...)
 	if size > 0 {
 		all := make([]float32, size)
 		must(c.Download(host, bytesOf(all)))
 		must(c.Free(host))
-		for _, m := range tr.wanted {
+		for _, m := range wanted {
 			n := grid(m.rows) * m.cols
 			m.host, all = all[:n:n], all[n:]
 		}
 	}
-	tr.reset()
 }
 
 // text writes the program.
@@ -406,8 +450,8 @@ func (tr *trace) text(o builderOptions) []byte {
 	values := make([]val, tr.values)
 	donated := map[int]int{}
 	for i, m := range tr.changed {
-		if m.read >= 0 {
-			donated[m.read] = i
+		if at := tr.donated(m); at >= 0 {
+			donated[at] = i
 		}
 	}
 	b.text.WriteString("module @unimo {\n  func.func public @main(")
