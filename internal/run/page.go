@@ -40,6 +40,9 @@ func (r *run) writePage(s *Summary, l Learner) error {
 	if ranks := r.Group.Size(); ranks > 1 {
 		page.Summary = append(page.Summary, report.Item{Key: "exchange", Value: fmt.Sprintf("%.1f s between %d ranks, waiting included; another %.1f s while batches were computed", float64(s.Outcome.Exchange), ranks, float64(s.Outcome.Hidden))})
 	}
+	if r.accelerated() {
+		page.Summary = append(page.Summary, report.Item{Key: "accelerator", Value: r.opened.Report()})
+	}
 	r.addCurves(&page, l, history, first.Metrics)
 	page.Curves = append(page.Curves, first.diagrams()...)
 	if first.Detail != nil {

@@ -164,6 +164,9 @@ func (d *Device) Report() string {
 	if s.Memory > 0 {
 		text += "; up to " + engine.Bytes(s.Memory) + " of memory"
 	}
+	if s.Padding > 0 {
+		text += fmt.Sprintf("; %.1f %% of the rows were padding", 100*s.Padding)
+	}
 	return text
 }
 

@@ -3,6 +3,7 @@ package xla
 import (
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
@@ -50,6 +51,8 @@ type shared struct {
 	mu       sync.Mutex
 	programs map[uint64]*program
 	stats    Stats
+	asked    atomic.Int64 // multiplications of rows with weights
+	padded   atomic.Int64 // those of rows that were added to them
 
 	generator generator
 }
@@ -61,6 +64,7 @@ type Stats struct {
 	Compiling time.Duration // writing and compiling or loading them
 	Ran       int           // programs, each run counted
 	Memory    int64         // the most that a program needed, with all else that lay there; 0 where the plugin does not say
+	Padding   float64       // share of the work that was done for rows beyond those of the batches, in products with weights
 }
 
 // New returns a device on the first chip of a client.
@@ -93,7 +97,11 @@ func newDevice(s *shared, chip int, h *heap) *Device {
 func (d *Device) Stats() Stats {
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	return d.stats
+	s := d.stats
+	if asked, padded := d.asked.Load(), d.padded.Load(); padded > 0 {
+		s.Padding = float64(padded) / float64(asked+padded)
+	}
+	return s
 }
 
 // Name implements [engine.Device].

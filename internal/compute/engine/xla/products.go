@@ -92,6 +92,8 @@ func (d *Device) linear(op string, a linear, outs []*engine.Tensor, x *engine.Te
 	if bias != nil {
 		engine.CheckShape(op, "bias", bias, 1, l.out)
 	}
+	d.asked.Add(int64(x.Rows) * int64(l.in*l.out))
+	d.padded.Add(int64(grid(x.Rows)-x.Rows) * int64(l.in*l.out))
 	record(d, op, l, lowerLinear, outs, d.tensor(x), d.tensor(w.Tensor), d.tensor(bias))
 }
 

@@ -177,3 +177,18 @@ func TestMatMulOfAGridIsOneProgram(t *testing.T) {
 		t.Errorf("%d programs were compiled, want 3", s.Compiled)
 	}
 }
+
+// Rows that are added to a batch are counted.
+func TestPadding(t *testing.T) {
+	d := open(t, Options{})
+	w := d.Wrap(2, 2, make([]float32, 4))
+	for _, rows := range []int{8, 13, 9} { // 8, 14 and 10 on the device
+		x, y := d.Wrap(rows, 2, make([]float32, 2*rows)), d.New(rows, 2)
+		d.Linear(y, x, engine.Plain(w, engine.NN), nil)
+		d.Free(x)
+		d.Free(y)
+	}
+	if got := d.Stats().Padding; got != 2.0/32 {
+		t.Errorf("%g of the work was padding, want 2/32", got)
+	}
+}
