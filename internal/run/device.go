@@ -60,21 +60,19 @@ func (s *stages) Stage(name string) {
 
 // notify says which program the run waits for, and what steps need of the device's memory: the first time, and when it is much more.
 func (r *run) notify(watch *stages, n xla.Notice) {
+	if stage := fmt.Sprintf("compiling program %d", n.Program); n.Chip == 0 { // else it is another goroutine that waits
+		if n.Done {
+			stage = watch.newest
+		}
+		watch.Observer.Stage(stage)
+	}
+	if !n.Done {
+		return
+	}
 	done := "compiled"
 	if n.Loaded {
 		done = "loaded"
 	}
-	if n.Chip > 0 { // another goroutine's
-		if n.Done {
-			r.Log.Debug(fmt.Sprintf("%s program %d (%.1f s)", done, n.Program, n.Took.Seconds()))
-		}
-		return
-	}
-	if !n.Done {
-		watch.Observer.Stage(fmt.Sprintf("compiling program %d", n.Program))
-		return
-	}
-	watch.Observer.Stage(watch.newest)
 	r.Log.Debug(fmt.Sprintf("%s program %d (%.1f s)", done, n.Program, n.Took.Seconds()))
 	if r.begun && float64(n.Needs) > 1.25*float64(r.planned) {
 		text := "memory  needs " + engine.Bytes(n.Needs)

@@ -5,7 +5,9 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -95,6 +97,72 @@ func TestSumAll(t *testing.T) {
 		// All have one program to compute with, and one to sum.
 		if s := team[0].Stats(); s.Compiled != 2 || s.Ran != 2*(n+1) {
 			t.Errorf("%d devices: %+v", n, s)
+		}
+	}
+}
+
+// The program that sums is compiled for chips that are not here.
+func TestCompileForSeveralChips(t *testing.T) {
+	plugins := filepath.SplitList(os.Getenv("UNIMO_PJRT_AHEAD"))
+	if len(plugins) == 0 {
+		t.Skip("not run: UNIMO_PJRT_AHEAD names no plugin; make check-ahead fetches some")
+	}
+	for _, path := range plugins {
+		targets, err := pjrt.Targets(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c, err := pjrt.Start(pjrt.Options{Plugin: path, Ahead: true})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer c.Close()
+		chip := "NVIDIA H100 80GB HBM3"
+		if strings.Contains(filepath.Base(path), "rocm") {
+			chip = "MI300X"
+		}
+		for _, n := range []int{2, 8} {
+			text := (&team{size: n}).text([][]int{{30720, 768}, {768, 3072}, {1, 768}, {2, 2}})
+			size, plan, err := c.CompileFor(pjrt.Topology{Target: targets[chip], Shape: fmt.Sprint("1x1x", n)}, text, pjrt.CompileOptions{Replicas: n})
+			if err != nil || plan.Alias != plan.Arguments || plan.Results > plan.Arguments+1000 { // addresses of the results
+				t.Errorf("%d of %s: %v, %+v", n, chip, err, plan)
+			}
+			t.Logf("%d of %s: %d bytes, %+v", n, chip, size, plan)
+		}
+		const text = "module @m { func.func public @main(%a: tensor<4xf32>) -> tensor<4xf32> { %0 = stablehlo.add %a, %a : tensor<4xf32> return %0 : tensor<4xf32> } }"
+		if _, _, err := c.CompileFor(pjrt.Topology{Target: targets[chip], Shape: "1x1x2"}, []byte(text), pjrt.CompileOptions{Device: pjrt.AnyDevice}); err != nil {
+			t.Errorf("any of two %s: %v", chip, err)
+		}
+	}
+}
+
+// A plugin that is gone ends the computation of all devices.
+func TestTeamLosesItsPlugin(t *testing.T) {
+	openTeam(t, 2) // or the test is not run
+	for gone := range 2 {
+		c, err := pjrt.Start(pjrt.Options{Plugin: os.Getenv("UNIMO_PJRT_PATH"), Client: map[string]any{"cpu_device_count": int64(2)}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		team := NewTeam(c, 2, Options{})
+		err = collective.Run(2, func(g collective.Group) error {
+			return engine.Guard(func() error {
+				d := team[g.Rank()]
+				for i := range 100 {
+					x := d.Wrap(1, 1, []float32{1})
+					if i == 3 && g.Rank() == gone {
+						c.Close()
+					}
+					if err := d.SumAll([]*engine.Tensor{x}, g.Barrier); err != nil {
+						return err
+					}
+					d.Free(x)
+				}
+				return nil
+			})
+		})
+		if err == nil || !strings.Contains(err.Error(), "closed") {
+			t.Errorf("closed by rank %d: %v", gone, err)
 		}
 	}
 }
