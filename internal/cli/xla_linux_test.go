@@ -191,7 +191,7 @@ func TestXLATooLittleMemory(t *testing.T) {
 	name, data, out := plugin(t), opinionsFolder(t), filepath.Join(t.TempDir(), "run")
 	t.Setenv("UNIMO_DEVICE_MEMORY", "600000")
 	args := append(finetuneArgs(data, out, "batch_size=64"), "--device", name)
-	refused(t, exitFailed, args, "the device has too little memory: this needs ", "of 1 MB", "a batch_size of about ", "it is 64", "recompute")
+	refused(t, exitFailed, args, "the device has too little memory: this needs ", "of 600 kB", "a batch_size of about ", "it is 64", "recompute")
 	if !absent(out) {
 		t.Error("the run's folder is left")
 	}

@@ -37,7 +37,10 @@ func (e *MemoryError) Fits(n int) int {
 
 // Bytes writes an amount of memory as people do.
 func Bytes(n int64) string {
-	if n < 1e9 {
+	switch {
+	case n < 1e7:
+		return fmt.Sprintf("%d kB", (n+1e3-1)/1e3)
+	case n < 1e9:
 		return fmt.Sprintf("%d MB", (n+1e6-1)/1e6)
 	}
 	return fmt.Sprintf("%.1f GB", float64(n)/1e9)

@@ -31,7 +31,8 @@ func TestMemoryError(t *testing.T) {
 	}{
 		{MemoryError{Needs: 100e9, Has: 79e9, Fixed: 2e9}, 25, "the device has too little memory: this needs 100.0 GB of 79.0 GB"},
 		{MemoryError{Needs: 100e9, Has: 79e9, Fixed: 78e9}, 1, "the device has too little memory: this needs 100.0 GB of 79.0 GB"},
-		{MemoryError{Needs: 2e6, Has: 1, Fixed: 1e6}, 0, "the device has too little memory: this needs 2 MB of 1 MB"},
+		{MemoryError{Needs: 2e6, Has: 1, Fixed: 1e6}, 0, "the device has too little memory: this needs 2000 kB of 1 kB"},
+		{MemoryError{Needs: 20e6, Has: 19e6 + 1, Fixed: 19e6}, 0, "the device has too little memory: this needs 20 MB of 20 MB"},
 		{MemoryError{Err: refused}, 0, "the device has too little memory: RESOURCE_EXHAUSTED"},
 	} {
 		if got := c.err.Error(); got != c.want || c.err.Fits(32) != c.fits || !errors.Is(&c.err, c.err.Err) && c.err.Err != nil {
