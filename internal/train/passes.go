@@ -54,7 +54,9 @@ func OnePass(tape *autograd.Tape, task Loser, epoch, batch int, scales []float32
 // Backward passes back the gradient of the sum of losses (1 x 1; nil counts nothing), each times its scale, and returns
 // their values. The tape is empty then. The batch goes on in another pass.
 func Backward(tape *autograd.Tape, losses []*autograd.Var, scales []float32) Reading {
-	return back(tape, losses, scales, tape.Backward)
+	read := back(tape, losses, scales, tape.Backward)
+	engine.Start(tape.Device()) // each pass is a program
+	return read
 }
 
 // Finish is [Backward] for the batch's last pass: gradients may be exchanged as it goes on.

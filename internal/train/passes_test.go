@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
 // twice is a line whose batches go through the model twice, the first time for nothing: it must train to the same bits.
@@ -78,5 +79,56 @@ func TestPassesWithoutANumber(t *testing.T) {
 	trainer.Task = twice{l}
 	if _, err := trainer.Run(t.Context(), false); err == nil || err.(*NonFiniteError).Batch != 2 {
 		t.Errorf("%v", err)
+	}
+}
+
+// recorder is a device that counts how often it begins to compute what it was asked for.
+type recorder struct {
+	engine.Device
+	started int
+}
+
+func (d *recorder) Expect(*engine.Tensor) {}
+func (d *recorder) Start()                { d.started++ }
+
+// watched is a line that takes notes before each of its passes.
+type watched struct {
+	*line
+	note func()
+}
+
+func (l watched) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, error) {
+	l.note()
+	return l.line.Loss(t, epoch, batch)
+}
+
+func (l watched) Passes(t *autograd.Tape, epoch, batch int, scales []float32) (Reading, int, error) {
+	losses, _, err := l.Loss(t, epoch, batch)
+	if err != nil {
+		return nil, 0, err
+	}
+	Backward(t, losses, []float32{0})
+	t.Reset(t.Seed())
+	return OnePass(t, l, epoch, batch, scales)
+}
+
+// On a device that records, each pass of each batch is a program: it does not grow with the passes of a step.
+func TestEachPassIsAProgram(t *testing.T) {
+	c := testConfig()
+	c.GradientAccumulation = 3
+	trainer, l := newTrainer(t, t.TempDir(), c)
+	d := &recorder{Device: trainer.Device}
+	var started []int
+	trainer.Device, trainer.Task = d, watched{l, func() { started = append(started, d.started) }}
+	if _, err := trainer.Run(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if len(started) != 2*4*lineBatches {
+		t.Errorf("%d passes", len(started))
+	}
+	for i, n := range started[1:] {
+		if n == started[i] {
+			t.Fatalf("pass %d is in the program of the pass before: %v", i+2, started)
+		}
 	}
 }

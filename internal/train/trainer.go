@@ -621,6 +621,7 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 	for i := first; i < end && err == nil; i++ {
 		if i > first {
 			t.tree.add()
+			t.apart(first, end)
 		}
 		if t.overlap && i == end-1 {
 			t.tape.Final = t.handOver
@@ -628,6 +629,7 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 		var b batch
 		b, err = t.backward(i, places[i], parts[i], totals, 1/float32(len(places)))
 		computed = append(computed, b)
+		t.apart(first, end)
 	}
 	t.tape.Final = nil
 	if err != nil {
@@ -735,6 +737,14 @@ func (t *Trainer) next(count int) []place {
 		batch++
 	}
 	return places
+}
+
+// apart makes what was computed until now a program of its own, on a device that records, where a step has several batches: one of them all
+// would take long to compile, and would be another for each combination of their sizes.
+func (t *Trainer) apart(first, end int) {
+	if end-first > 1 {
+		engine.Start(t.tape.Device())
+	}
 }
 
 // batch is one that went through the model, with losses that nobody has read.
