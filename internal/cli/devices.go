@@ -10,6 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
@@ -104,6 +105,11 @@ looked at. Each is loaded by the program unimo-xla, for a moment.`,
 
 // ask loads the plugin and asks what it has.
 func (d *devicePlugin) ask(ctx context.Context) error {
+	f, err := infile.Open(d.Path) // of a pipe the helper program would wait for somebody who writes
+	if err != nil {
+		return err
+	}
+	f.Close()
 	type answer struct {
 		info pjrt.Info
 		err  error

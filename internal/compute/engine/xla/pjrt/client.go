@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt/wire"
 )
@@ -128,6 +129,27 @@ const (
 
 // sharedSize is large enough for most tensors; larger ones go in pieces.
 var sharedSize = 64 << 20
+
+// greetingPatience is how long a helper program may take until it says what it is.
+var greetingPatience = 30 * time.Second
+
+// greeted says whether program, which was started, is the helper program.
+func (c *Client) greeted(program string) error {
+	silent := time.AfterFunc(greetingPatience, func() { c.helper.cmd.Process.Kill() })
+	m, err := c.in.Next()
+	switch {
+	case !silent.Stop():
+		err = fmt.Errorf("it said nothing for %v", greetingPatience)
+	case err != nil:
+		err = c.fail(err)
+	default:
+		err = wire.CheckGreeting(m)
+	}
+	if err != nil {
+		return fmt.Errorf("%s does not start as the unimo-xla of this release does: %w; take both programs from one release", program, err)
+	}
+	return nil
+}
 
 func (c *Client) open(o Options) error {
 	c.mu.Lock()

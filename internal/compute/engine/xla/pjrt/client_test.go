@@ -39,6 +39,36 @@ func setShared(t *testing.T, size int) {
 	t.Cleanup(func() { sharedSize = before })
 }
 
+// Another program than unimo-xla is told from it at once, or when it says nothing.
+func TestAnotherProgram(t *testing.T) {
+	before := greetingPatience
+	greetingPatience = time.Second
+	t.Cleanup(func() { greetingPatience = before })
+	for script, want := range map[string]string{
+		"echo this is said >&2; exit 3":              "exit status 3: this is said",
+		"true":                                       "its connection is gone",
+		"kill -SEGV $$":                              "signal: segmentation fault",
+		"exec cat <&3":                               "it said nothing for 1s",
+		"exec sleep 60 >&3":                          "it said nothing for 1s",
+		`printf '\377\377\377\377\377' >&3`:          "a message of",
+		`printf '\004\000\000\000unim' >&3`:          "it says something else",
+		`printf '\012\000\000\000unimo-xla\003' >&3`: "it speaks version 3 of the protocol, and unimo version 4",
+	} {
+		path := filepath.Join(t.TempDir(), "unimo-xla")
+		if err := os.WriteFile(path, []byte("#!/bin/sh\n"+script+"\n"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		c, err := Start(Options{Helper: path, Plugin: "fake"})
+		if err == nil {
+			c.Close()
+			t.Fatalf("%s: taken", script)
+		}
+		if text := err.Error(); !strings.Contains(text, want) || !strings.Contains(text, path) || !strings.Contains(text, "take both programs from one release") {
+			t.Errorf("%s: %v, want %q", script, err, want)
+		}
+	}
+}
+
 func TestClient(t *testing.T) {
 	setShared(t, 1<<16)
 	var log bytes.Buffer

@@ -46,7 +46,11 @@ func startCommand(cmd *exec.Cmd, o Options) (_ *Client, err error) {
 	}
 	theirs.Close()
 	c := &Client{conn: own, in: wire.NewReader(own), shared: shared, helper: helper, buffers: map[Buffer]buffer{}, executables: map[Executable]executable{}}
-	if err := c.open(o); err != nil {
+	err = c.greeted(cmd.Path)
+	if err == nil {
+		err = c.open(o)
+	}
+	if err != nil {
 		c.Close()
 		return nil, err
 	}

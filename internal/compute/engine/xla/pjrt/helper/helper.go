@@ -71,6 +71,9 @@ func Run(p Plugin) error {
 		socket.AwaitHangup() // also while a plugin computes for long
 		os.Exit(0)
 	}()
+	if _, err := socket.Write(wire.Greeting()); err != nil {
+		return err
+	}
 	return Serve(socket, func(size int) ([]byte, error) { return wire.Share(memory, size) }, p)
 }
 

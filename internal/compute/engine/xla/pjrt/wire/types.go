@@ -1,9 +1,34 @@
 package wire
 
-import "fmt"
+import (
+	"errors"
+	"fmt"
+	"strings"
+)
 
 // Version is that of the protocol. Both programs are of one release, or say that they are not.
-const Version = 3
+const Version = 4
+
+// Greeting is the message that the helper program sends when it is started, before anything else: another program, which would not answer,
+// is told from it.
+func Greeting() []byte {
+	return End(AppendUint(append(Begin(nil, greetingStart[0]), greetingStart[1:]...), Version), 0)
+}
+
+const greetingStart = "unimo-xla"
+
+// CheckGreeting reads a greeting.
+func CheckGreeting(m []byte) error {
+	rest, ok := strings.CutPrefix(string(m), greetingStart)
+	if !ok {
+		return errors.New("it says something else")
+	}
+	f := NewFields([]byte(rest))
+	if v := f.Uint(); f.Err() == nil && v != Version {
+		return fmt.Errorf("it speaks version %d of the protocol, and unimo version %d", v, Version)
+	}
+	return f.Err()
+}
 
 // Type is the type of a buffer's elements.
 type Type uint8
