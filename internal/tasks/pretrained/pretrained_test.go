@@ -447,3 +447,36 @@ func TestHowMetricsAreShown(t *testing.T) {
 		t.Error("few pairs")
 	}
 }
+
+// Two accelerators of a process pre-train as the processor does, and compare each picture with the captions of both.
+func TestSeveralDevices(t *testing.T) {
+	plugin := os.Getenv("UNIMO_PJRT_PATH")
+	if plugin == "" {
+		t.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
+	}
+	t.Setenv("UNIMO_CACHE", t.TempDir())
+	set := append(collections(t), "ratio_text=0", "ratio_images=0", "max_steps=2", "batch_size=2", "gradient_accumulation=2", "contrast_over_step=true",
+		"retrieved_images=0", "retrieved_texts=0", "contrast_weight=2", "rewrite_weight=0")
+	var want train.History
+	for _, more := range [][]string{nil, {"device=pjrt:" + plugin, "devices=2"}} {
+		s, _, err := pretrainOn(t, filepath.Join(t.TempDir(), "run"), append(slices.Clone(set), more...)...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h, err := train.ReadHistory(s.Dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if more == nil {
+			want = h
+		}
+		for i, step := range h.Steps {
+			if w := want.Steps[i]; !(step.Norm > 0) || math.Abs(step.Loss-w.Loss) > 1e-5*w.Loss || math.Abs(step.Norm-w.Norm) > 1e-4*w.Norm {
+				t.Errorf("%v, step %d: loss %v and gradient norm %v, on the processor %v and %v", more, step.Step, step.Loss, step.Norm, w.Loss, w.Norm)
+			}
+		}
+		if len(h.Steps) != 2 {
+			t.Errorf("%d steps", len(h.Steps))
+		}
+	}
+}
