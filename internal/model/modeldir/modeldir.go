@@ -384,7 +384,7 @@ func readConfig(dir string) ([]byte, error) {
 	case errors.Is(err, fs.ErrNotExist):
 		return nil, NoConfig(dir)
 	case errors.Is(err, syscall.ENOTDIR):
-		return nil, fmt.Errorf("it is a file (%w); give the folder of a model (or of a run)", syscall.ENOTDIR)
+		return nil, fmt.Errorf("it is no folder (%w); give the folder of a model (or of a run)", syscall.ENOTDIR)
 	}
 	return raw, err
 }
