@@ -64,6 +64,11 @@ beside this program and in Python's environments; with PLUGIN, that file alone i
 looked at. Each is loaded by the program unimo-xla, for a moment.`,
 		Example: "  unimo devices\n  unimo devices --json\n  unimo devices xla_cuda_plugin.so",
 		RunE: func(c *cobra.Command, args []string) error {
+			for _, plugin := range args {
+				if absent(plugin) {
+					return notThere(plugin, "check the path")
+				}
+			}
 			list := deviceList{CPU: cpu.NewLimited(parallel.Limit(a.threads)).Name(), Plugins: []devicePlugin{}}
 			var err error
 			if list.Helper.Path, list.Helper.Looked, err = pjrt.FindHelper(""); err != nil {
