@@ -22,6 +22,8 @@
 # make check-xla  accelerators: what is for them, on plugins for the processor; needs Linux on x86-64, Python and a
 #               package registry; installs them into runs/xla, and makes ./unimo-xla
 # make check-ahead  programs compiled for NVIDIA's and AMD's chips, without one; needs the same, and a C compiler; installs into runs/xla-ahead
+# make check-gpu-programs  the programs of steps of training and prediction (bench/README.md) compiled for the same chips: tables in
+#               runs/gpu-programs.md; needs the same, and hours. SIZES, PRECISIONS, CHIPS and STEPS choose some
 # make build    the static binary ./unimo
 # make unimo-mpi  the binary ./unimo-mpi, which loads an MPI library
 # make unimo-xla  the binary ./unimo-xla, which loads plugins of accelerators
@@ -50,7 +52,7 @@ export CGO_ENABLED = 0
 # With -trimpath what is compiled and vetted in one clone is not compiled again in another.
 export GOFLAGS := $(shell go env GOFLAGS) -trimpath
 
-.PHONY: kills arm64 unimo-mpi unimo-xla check-xla check-ahead ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
+.PHONY: kills arm64 unimo-mpi unimo-xla check-xla check-ahead check-gpu-programs ranks hosts check format tidy vet test variants cross race vuln clients onnx stores browser screenshots build notices proto fuzz bench bench-peers bench-serve pages snapshot
 
 check: format tidy vet test variants arm64 cross
 
@@ -221,6 +223,24 @@ check-ahead: unimo-xla
 		else echo "check-ahead: AMD: not run: no C compiler, nm or readelf here"; fi; \
 		UNIMO_XLA=$$PWD/unimo-xla UNIMO_PJRT_AHEAD=$$plugins go test -vet=off -count=1 -timeout 60m -v -run 'CompileFor' ./internal/compute/engine/xla/...; \
 	else echo "check-ahead: not run: the plugins could not be installed (Linux on x86-64, python3 with venv, a package registry)"; fi
+
+SIZES = mini base large
+PRECISIONS = float32 tf32 bf16
+STEPS = sst2 passages groups vqa pretrain write-train classify write
+CHIPS = NVIDIA H100 80GB HBM3,NVIDIA A100-SXM4-80GB,NVIDIA B200,MI300X
+
+check-gpu-programs: unimo-xla
+	@if $(MAKE) -s runs/xla-ahead/ready; then \
+		lib=$$(echo $$PWD/runs/xla-ahead/lib/python3*/site-packages/jax_plugins); plugins=$$lib/xla_cuda13/xla_cuda_plugin.so; \
+		if internal/compute/engine/xla/pjrt/testdata/empty-libraries.sh $$lib/xla_rocm7/xla_rocm_plugin.so $$lib/rocm/lib; then plugins=$$plugins:$$lib/xla_rocm7/xla_rocm_plugin.so; \
+		else echo "check-gpu-programs: AMD: not run: no C compiler, nm or readelf here"; fi; \
+		go build -o runs/bench ./bench && go build -o runs/programs ./bench/programs && : > runs/gpu-programs.md && failed=0; \
+		for size in $(SIZES); do for precision in $(PRECISIONS); do for step in $(STEPS); do \
+			{ echo; echo "$$step, $$size, $$precision"; echo; } | tee -a runs/gpu-programs.md; \
+			UNIMO_XLA=$$PWD/unimo-xla runs/programs -unimo runs/bench -plugins $$plugins -chips "$(CHIPS)" -flags xla_gpu_experimental_autotune_backends=TRITON \
+				-- -step $$step -size $$size -precision $$precision >> runs/gpu-programs.md || failed=1; \
+		done; done; done; cat runs/gpu-programs.md; exit $$failed; \
+	else echo "check-gpu-programs: not run: the plugins could not be installed (Linux on x86-64, python3 with venv, a package registry)"; fi
 
 BROWSER = $(or $(UNIMO_BROWSER),$(shell command -v chromium || command -v chromium-browser || command -v google-chrome))
 AXE     = 4.14.1

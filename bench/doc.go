@@ -4,6 +4,7 @@
 //	go run ./bench                            everything, some 50 minutes
 //	go run ./bench -workloads 2,4 -quick      a part of it, few repetitions
 //	go run ./bench -from a.json,b.json        the table of numbers that -json kept
+//	bench/gpu.sh                              on a GPU, against PyTorch
 //	go run ./bench -worker train-sst2 -cpuprofile p    the profile of our side
 //
 // The model has the base size (12 layers of 768, vocabulary 50265) and random

@@ -34,7 +34,10 @@ type driver struct {
 	threads int
 	rounds  int
 	log     io.Writer // what the contenders write to standard error
-	status  io.Writer // progress
+
+	device, precision, size string // of accelerators' workloads
+
+	status io.Writer // progress
 
 	corpus      *corpus
 	corpusError error // why there is none
@@ -88,7 +91,11 @@ func (d *driver) measure(ctx context.Context, w workload) ([]*side, error) {
 	if w.rounds > 0 {
 		rounds = min(rounds, w.rounds)
 	}
-	if w.worker != "products" && d.corpusError != nil {
+	if w.chip {
+		if d.device == "" {
+			return fail(errors.New("-device names no accelerator")), nil
+		}
+	} else if w.worker != "products" && d.corpusError != nil {
 		return fail(d.corpusError), nil
 	}
 	if _, err := d.batches(w.batches, rounds); err != nil {
@@ -135,6 +142,9 @@ func (d *driver) ours(w workload, v variant, rounds int) (*side, error) {
 		return nil, err
 	}
 	args := []string{self, "-serve", cmp.Or(v.worker, w.worker), "-file", file, "-model", d.modelDir(), "-threads", strconv.Itoa(d.threads)}
+	if w.chip {
+		args = append(args, "-device", d.device, "-precision", d.precision, "-size", d.size)
+	}
 	if w.worker == "first" {
 		program := filepath.Join(d.dir, "unimo.exe") // the ending matters on Windows only
 		if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/unimo-go/unimo/cmd/unimo").CombinedOutput(); err != nil {
@@ -160,6 +170,9 @@ func (d *driver) peer(w workload, p contender, rounds int) (*side, error) {
 	}
 	args := d.script(p.script, w.worker)
 	args = append(args, "--variant", p.variant, "--file", file)
+	if w.chip {
+		args = append(args, "--size", d.size)
+	}
 	return &side{title: p.name, rounds: p.rounds, fresh: func() *exec.Cmd { return d.command(args) }}, nil
 }
 
@@ -179,6 +192,14 @@ func (d *driver) command(args []string) *exec.Cmd {
 
 // batches returns the path of a file of batches, which is written at its first use.
 func (d *driver) batches(name string, rounds int) (string, error) {
+	cfg, err := sizeOf(cmp.Or(d.size, "base"))
+	if err != nil {
+		return "", err
+	}
+	if w, ok := drawnFile(name, cfg, rounds); ok {
+		path := filepath.Join(d.dir, name+".json")
+		return path, writeJSON(path, w)
+	}
 	return writeBatches(d.corpus, d.dir, name, rounds)
 }
 

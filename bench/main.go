@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"flag"
 	"fmt"
@@ -36,6 +37,10 @@ func measure() error {
 		served    = flag.String("serve", "", "run as a worker (for the driver)")
 		file      = flag.String("file", "", "with -serve: the batches")
 		modelDir  = flag.String("model", "", "with -serve: folder of the model")
+		chip      = flag.String("device", "", "accelerator for workloads 19 to 22, as unimo takes it: cuda, pjrt:PATH")
+		precision = flag.String("precision", "bf16", "of products on it")
+		size      = flag.String("size", "base", "of the model on it: base, or tiny to try the comparison")
+		doStep    = flag.String("step", "", "with -device: three steps of drawn tokens and nothing else, of "+strings.Join(stepNames(), ", "))
 	)
 	flag.Parse()
 	if flag.NArg() > 0 {
@@ -46,8 +51,10 @@ func measure() error {
 	}
 	*rounds, *threads = max(*rounds, 1), max(*threads, 1)
 	switch {
+	case *doStep != "":
+		return oneStep(*doStep, workerOptions{threads: *threads, device: *chip, precision: *precision, size: *size})
 	case *served != "":
-		return runWorker(workerOptions{*served, *file, *modelDir, *threads})
+		return runWorker(workerOptions{*served, *file, *modelDir, *threads, *chip, *precision, *size})
 	case *name != "":
 		i := slices.Index(names(), *name)
 		if i < 0 || *profileTo == "" || workloads[i].worker == "first" {
@@ -85,8 +92,9 @@ func measure() error {
 	if err != nil {
 		return err
 	}
+	d.device, d.precision, d.size = *chip, *precision, *size
 	r, err := d.all(ctx, chosen)
-	if err != nil {
+	if err != nil && (len(r.Rows) == 0 || ctx.Err() == nil) {
 		return err
 	}
 	if *jsonFile != "" {
@@ -94,7 +102,7 @@ func measure() error {
 			return err
 		}
 	}
-	return r.markdown(os.Stdout)
+	return cmp.Or(r.markdown(os.Stdout), err) // what was measured before Ctrl-C is shown
 }
 
 // all measures workloads, one after another.

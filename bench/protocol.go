@@ -106,7 +106,7 @@ func readWorkFile(path string) (workFile, error) {
 }
 
 // serve is a worker's side of the protocol.
-func serve(in io.Reader, out io.Writer, about string, run func(round int) (reply, error)) error {
+func serve(in io.Reader, out io.Writer, about string, run func(round int) (reply, error), peak func() int64) error {
 	enc := json.NewEncoder(out)
 	if err := enc.Encode(reply{Ready: true, About: about}); err != nil {
 		return err
@@ -119,7 +119,7 @@ func serve(in io.Reader, out io.Writer, about string, run func(round int) (reply
 			return err
 		}
 		if q.Quit {
-			return enc.Encode(reply{PeakBytes: peakBytes()})
+			return enc.Encode(reply{PeakBytes: peak()})
 		}
 		r, err := run(q.Run)
 		if err != nil {

@@ -25,9 +25,18 @@ import (
 // step works on one batch.
 type step func(b batch) error
 
-// config is that of a model of the base size.
-func config(problem string, labels int) model.Config {
-	cfg := model.Base
+// place is where and at which size a model computes.
+type place struct {
+	device engine.Device
+	size   model.Config
+}
+
+// processor is where workloads compute unless they are for accelerators.
+func processor() place { return place{cpu.New(), model.Base} }
+
+// config is that of a model of the place's size.
+func (p place) config(problem string, labels int) model.Config {
+	cfg := p.size
 	cfg.ProblemType, cfg.NumLabels = problem, labels
 	return cfg
 }
@@ -46,9 +55,9 @@ func pack(in *model.Input, b batch) {
 }
 
 // newTraining returns a whole step of training a classifier.
-func newTraining() (step, error) {
-	d := cpu.New()
-	m, err := model.New[*model.Classifier](d, config(model.Classification, 2), 1)
+func newTraining(p place) (step, error) {
+	d := p.device
+	m, err := model.New[*model.Classifier](d, p.config(model.Classification, 2), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -58,9 +67,9 @@ func newTraining() (step, error) {
 }
 
 // newTextTraining returns a whole step of training to write, with label smoothing.
-func newTextTraining() (step, error) {
-	d := cpu.New()
-	m, err := model.New[*model.Generator](d, config(model.Generation, 0), 1)
+func newTextTraining(p place) (step, error) {
+	d := p.device
+	m, err := model.New[*model.Generator](d, p.config(model.Generation, 0), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -100,13 +109,9 @@ func passing(d engine.Device, parameters model.Parameters, passes func(*autograd
 }
 
 // newWriting returns beam search for targets of a given length, from texts or from images.
-func newWriting(problem string) (step, error) {
-	tok, err := tokenizer.Load(filepath.Join(dataDir(), "unimo-dict"))
-	if err != nil {
-		return nil, err
-	}
-	d := cpu.New()
-	cfg := config(problem, 0)
+func newWriting(p place, problem string, tok decode.Vocabulary) (step, error) {
+	d := p.device
+	cfg := p.config(problem, 0)
 	random, err := model.New[*model.Generator](d, cfg, 1)
 	if err != nil {
 		return nil, err
@@ -141,6 +146,11 @@ func newWriting(problem string) (step, error) {
 		}
 		return nil
 	}, nil
+}
+
+// newWritingWords is newWriting of texts, with a vocabulary that has no words.
+func newWritingWords(p place) (step, error) {
+	return newWriting(p, model.Generation, words(p.size.VocabSize))
 }
 
 // pictures are images of random regions, the same for whoever asks.
@@ -185,9 +195,9 @@ func modelPairs(b batch) []model.Pair {
 }
 
 // newPairTraining returns a whole step of training on groups, as the reference's recipe has it.
-func newPairTraining() (step, error) {
-	d := cpu.New()
-	m, err := model.New[*model.Retriever](d, config(model.Retrieval, 0), 1)
+func newPairTraining(p place) (step, error) {
+	d := p.device
+	m, err := model.New[*model.Retriever](d, p.config(model.Retrieval, 0), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -200,9 +210,9 @@ func newPairTraining() (step, error) {
 
 // newEntailmentTraining returns a step of training a classifier of images with texts, a plain one or the reference's,
 // which is adversarial.
-func newEntailmentTraining(attacked bool) (step, error) {
-	d := cpu.New()
-	m, err := model.New[*model.Classifier](d, config(model.Entailment, 3), 1)
+func newEntailmentTraining(p place, attacked bool) (step, error) {
+	d := p.device
+	m, err := model.New[*model.Classifier](d, p.config(model.Entailment, 3), 1)
 	if err != nil {
 		return nil, err
 	}
@@ -221,10 +231,82 @@ func newEntailmentTraining(attacked bool) (step, error) {
 	}), nil
 }
 
+// newPretraining returns a whole step of pre-training on pairs of an image and a caption: every seventh token and region is hidden and predicted, and
+// each image and each caption is told from the others, read alone and together.
+func newPretraining(p place) (step, error) {
+	d := p.device
+	cfg := p.config(model.Pretraining, 0)
+	cfg.ContrastSize = cfg.HiddenSize
+	m, err := model.New[*model.Pretrainer](d, cfg, 1)
+	if err != nil {
+		return nil, err
+	}
+	images := newPictures()
+	return learning(d, m.Params, func(t *autograd.Tape, in model.Input, b batch) *autograd.Var {
+		in.Images = images.of(b)
+		h := model.Hidden{Input: in}
+		for i := 1; i < len(in.Text.Tokens); i += 7 {
+			h.Places, h.Labels = append(h.Places, int32(i)), append(h.Labels, in.Text.Tokens[i])
+		}
+		size := cfg.ImageEmbeddingSize
+		for i := 1; i < b.Images*b.Regions; i += 7 {
+			h.Regions, h.Targets = append(h.Regions, int32(i)), append(h.Targets, in.Images.Features[i*size:][:size]...)
+		}
+		l := m.Losses(t, h)
+		kinds := make([]int8, b.Images*len(b.Sequences))
+		for i := range b.Images {
+			kinds[i*len(b.Sequences)+i] = autograd.Positive
+		}
+		groups := autograd.Contrast{Group: len(b.Sequences), Kinds: kinds}
+		seen, read := m.Side(t, model.Input{Images: in.Images}), m.Side(t, model.Input{Text: in.Text})
+		alone := t.ContrastiveLoss(t.Scale(t.ProductNT(m.ImageVectors(t, seen), m.TextVectors(t, read)), 14), groups)
+		joint := t.ContrastiveLoss(m.Scores(t, seen, read, modelPairs(b)), groups)
+		return t.Add(t.Add(l.Language, l.Feature), t.Add(alone, joint))
+	}), nil
+}
+
+// newAnswering returns a whole step of training to answer questions about images, by classes.
+func newAnswering(p place) (step, error) {
+	const classes = answers
+	d := p.device
+	m, err := model.New[*model.Classifier](d, p.config(model.Answering, classes), 1)
+	if err != nil {
+		return nil, err
+	}
+	images := newPictures()
+	var targets []float32
+	return learning(d, m.Params, func(t *autograd.Tape, in model.Input, b batch) *autograd.Var {
+		in.Images = images.of(b)
+		targets = slices.Grow(targets[:0], len(b.Sequences)*classes)[:len(b.Sequences)*classes]
+		for i := range b.Sequences {
+			targets[i*classes+i] = 1
+		}
+		return m.Loss(t, m.Logits(t, in), model.Targets{Soft: targets})
+	}), nil
+}
+
+// newClassifying returns the scores of a classifier's classes, as an evaluation has them.
+func newClassifying(p place) (step, error) {
+	m, err := model.New[*model.Classifier](p.device, p.config(model.Classification, 2), 1)
+	if err != nil {
+		return nil, err
+	}
+	var in model.Input
+	tape := autograd.NewInference(p.device)
+	return func(b batch) error {
+		defer tape.Release()
+		pack(&in, b)
+		if n := len(engine.Values(p.device, m.Logits(tape, in).Value)); n != 2*len(b.Sequences) {
+			return fmt.Errorf("%d scores for %d texts", n, len(b.Sequences))
+		}
+		return nil
+	}, nil
+}
+
 // newAsking returns the scores of all answers to questions about images.
-func newAsking() (step, error) {
-	d := cpu.New()
-	cfg := config(model.Entailment, answers)
+func newAsking(p place) (step, error) {
+	d := p.device
+	cfg := p.config(model.Entailment, answers)
 	random, err := model.New[*model.Classifier](d, cfg, 1)
 	if err != nil {
 		return nil, err
@@ -257,9 +339,9 @@ func newAsking() (step, error) {
 const scoredAtOnce = 18
 
 // newScoring returns the scores of pairs, of which each image and each text is read once. whole: the encoder's weights are int8.
-func newScoring(whole bool) (step, error) {
-	d := cpu.New()
-	cfg := config(model.Retrieval, 0)
+func newScoring(p place, whole bool) (step, error) {
+	d := p.device
+	cfg := p.config(model.Retrieval, 0)
 	random, err := model.New[*model.Retriever](d, cfg, 1)
 	if err != nil {
 		return nil, err
@@ -345,7 +427,7 @@ func newEncoding(dir string) (step, error) {
 // writeModel writes the folder of a model with random weights and, in it, folders of the same in fewer bits.
 func writeModel(dir string, tok *tokenizer.Tokenizer) error {
 	d := cpu.New()
-	m, err := model.New[*model.Classifier](d, config(model.Classification, 2), 1)
+	m, err := model.New[*model.Classifier](d, processor().config(model.Classification, 2), 1)
 	if err != nil {
 		return err
 	}

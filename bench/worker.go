@@ -14,6 +14,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/tokenizer"
 )
 
 // workerOptions say what one of our workers does.
@@ -22,6 +23,8 @@ type workerOptions struct {
 	file    string // of batches
 	model   string // folder
 	threads int
+
+	device, precision, size string // of workloads for accelerators
 }
 
 // newRound returns the function that works on a round.
@@ -32,25 +35,28 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 	}
 	var run step
 	var err error
+	p := processor()
 	switch o.name {
 	case "train":
-		run, err = newTraining()
+		run, err = newTraining(p)
 	case "train-text":
-		run, err = newTextTraining()
+		run, err = newTextTraining(p)
 	case "train-pairs":
-		run, err = newPairTraining()
+		run, err = newPairTraining(p)
 	case "score", "score-int8":
-		run, err = newScoring(o.name == "score-int8")
-	case "write":
-		run, err = newWriting(model.Generation)
-	case "caption":
-		run, err = newWriting(model.Captioning)
+		run, err = newScoring(p, o.name == "score-int8")
+	case "write", "caption":
+		var tok *tokenizer.Tokenizer
+		if tok, err = tokenizer.Load(filepath.Join(dataDir(), "unimo-dict")); err != nil {
+			return nil, err
+		}
+		run, err = newWriting(p, map[string]string{"write": model.Generation, "caption": model.Captioning}[o.name], tok)
 	case "train-entailment":
-		run, err = newEntailmentTraining(false)
+		run, err = newEntailmentTraining(p, false)
 	case "train-adversarial":
-		run, err = newEntailmentTraining(true)
+		run, err = newEntailmentTraining(p, true)
 	case "ask":
-		run, err = newAsking()
+		run, err = newAsking(p)
 	case "predict":
 		run, err = newPrediction(o.model)
 	case "predict-int8", "predict-bfloat16", "predict-float16":
@@ -93,11 +99,39 @@ func timed(round []batch, run step) (reply, error) {
 // runWorker serves the driver.
 func runWorker(o workerOptions) error {
 	parallel.SetThreads(o.threads)
+	if o.device != "" {
+		return runAccelerated(o)
+	}
 	run, err := newRound(o)
 	if err != nil {
 		return err
 	}
-	return serve(os.Stdin, os.Stdout, aboutUnimo(o.threads), run)
+	return serve(os.Stdin, os.Stdout, aboutUnimo(o.threads), run, peakBytes)
+}
+
+// runAccelerated is runWorker on an accelerator. The peak of memory is that of the chip's.
+func runAccelerated(o workerOptions) error {
+	x, err := o.open()
+	if err != nil {
+		return err
+	}
+	defer x.device.Close()
+	makers := map[string]func(place) (step, error){"train": newTraining, "train-pairs": newPairTraining}
+	make := makers[o.name]
+	if make == nil {
+		return fmt.Errorf("no worker %q for accelerators", o.name)
+	}
+	run, err := make(x.place)
+	if err != nil {
+		return err
+	}
+	work, err := readWorkFile(o.file)
+	if err != nil {
+		return err
+	}
+	return serve(os.Stdin, os.Stdout, x.about(o.threads), func(round int) (reply, error) {
+		return x.timed(work.Rounds[round%len(work.Rounds)], run)
+	}, x.device.Memory)
 }
 
 func aboutUnimo(threads int) string {

@@ -14,6 +14,7 @@ type workload struct {
 	peers   []contender
 	memory  bool // peaks of memory are rows as well
 	rounds  int  // at most so many; 0: as many as asked for
+	chip    bool // for accelerators: of drawn batches
 }
 
 // variant is one of our ways of doing a workload.
@@ -167,11 +168,40 @@ func seeing() []contender {
 	return peers
 }
 
+// onChip are the peers of accelerators' workloads: the same chip, 16 bits where they may be.
+func onChip(compiled string, target target) []contender {
+	return []contender{
+		{name: "PyTorch", script: "gpu_peer.py", target: ahead, memory: atMost(0.8)},
+		{name: "PyTorch compiled", script: "gpu_peer.py", variant: compiled, target: target, memory: atMost(0.8)},
+	}
+}
+
+// chipWorkloads are those of accelerators: each with lengths as texts have them, and with equal ones.
+func chipWorkloads() (list []workload) {
+	for i, w := range []struct {
+		batches, worker, title string
+		metric                 metric
+	}{
+		{"sst2-32", "train", "SST-2's lengths, batch 32", throughput},
+		{"sst2-256", "train", "SST-2's lengths, batch 256", throughput},
+		{"passages", "train", "passages of 330 to 470 tokens, batch 32", throughput},
+		{"groups", "train-pairs", "2 groups of 21 pairs, 101 regions", grouped},
+	} {
+		add := func(way, title, compiled string, target target) {
+			list = append(list, workload{number: 19 + i, name: "chip-" + way + "-" + w.batches, worker: w.worker, title: "accelerator: " + w.title + title,
+				batches: way + "-" + w.batches, metric: w.metric, memory: true, rounds: 3, chip: true, peers: onChip(compiled, target)})
+		}
+		add("drawn", "", "compile-any", atLeast(1.5))
+		add("equal", ", all of equal length", "compile", ahead)
+	}
+	return list
+}
+
 // withModel are the workers that read a model.
 var withModel = []string{"predict", "encode", "first"}
 
 // workloads are those of the issues.
-var workloads = []workload{
+var workloads = append([]workload{
 	{
 		number: 1, name: "products", worker: "products", title: "products", batches: "products", rounds: 3,
 		peers: []contender{{name: "torch.mm", script: "torch_peer.py", target: ahead}},
@@ -277,7 +307,7 @@ var workloads = []workload{
 		number: 18, name: "half-ragged", worker: "predict", title: "SST-2 dev, batch 32, file order", batches: "ragged", metric: throughput, rounds: 3,
 		ours: inHalves, peers: []contender{{name: "unimo, float32", worker: "predict", target: ahead}},
 	},
-}
+}, chipWorkloads()...)
 
 // firstPredictionLimit is the issue's, in seconds.
 const firstPredictionLimit = 0.5

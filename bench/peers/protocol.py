@@ -22,6 +22,7 @@ def arguments():
     p.add_argument("--file", default="")
     p.add_argument("--model", default="")
     p.add_argument("--threads", type=int, default=2)
+    p.add_argument("--size", default="base")
     return p.parse_args()
 
 
@@ -29,7 +30,12 @@ def say(**message):
     print(json.dumps(message), file=answers, flush=True)
 
 
+peak_of = None  # a function that knows better
+
+
 def peak_bytes():
+    if peak_of:
+        return peak_of()
     try:
         with open("/proc/self/status") as f:
             for line in f:

@@ -6,10 +6,14 @@ import sys
 from protocol import PAD, main, over_batches, pad, pad_left, repeat, rounds, say
 
 
+shape = {}  # instead of the base size
+
+
 def config(attention="sdpa", **more):
     from transformers import RobertaConfig
 
-    return RobertaConfig(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, num_labels=2, attn_implementation=attention, **more)
+    base = dict(vocab_size=50265, max_position_embeddings=514, type_vocab_size=1, num_labels=2, attn_implementation=attention)
+    return RobertaConfig(**{**base, **shape, **more})
 
 
 def about():

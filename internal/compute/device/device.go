@@ -154,6 +154,14 @@ func (d *Device) Close() error {
 	return d.client.Close()
 }
 
+// Memory is the most of an accelerator's memory that was needed, by the plans of its programs; 0 of the processor and where that is not known.
+func (d *Device) Memory() int64 {
+	if !d.Accelerated() {
+		return 0
+	}
+	return d.stats().Memory
+}
+
 // Report says what was done on an accelerator; "" of the processor.
 func (d *Device) Report() string {
 	if !d.Accelerated() {
