@@ -125,6 +125,9 @@ func TestArchives(t *testing.T) {
 			if goos == "linux" {
 				checkArchive(t, fmt.Sprintf("unimo-mpi_%s_linux_%s.tar.gz", v, arch), "unimo-mpi", goos, arch)
 			}
+			if goos != "windows" {
+				checkArchive(t, fmt.Sprintf("unimo-xla_%s_%s_%s.tar.gz", v, goos, arch), "unimo-xla", goos, arch)
+			}
 		}
 	}
 }
@@ -141,7 +144,7 @@ func checkArchive(t *testing.T, name, binary, goos, arch string) {
 	}
 	checkFiles(t, name, binary, names)
 	checkBinary(t, name, files[binary], goos, arch)
-	if goos != runtime.GOOS || arch != runtime.GOARCH || binary == "unimo-mpi" {
+	if goos != runtime.GOOS || arch != runtime.GOARCH || binary == "unimo-mpi" || binary == "unimo-xla" {
 		return
 	}
 	program := filepath.Join(t.TempDir(), binary)
@@ -170,7 +173,7 @@ func unpack(t *testing.T, name string, raw []byte) map[string][]byte {
 			t.Fatalf("%s: %s: %v", name, file, err)
 		}
 		want := fs.FileMode(0o644)
-		if base := path.Base(file); base == "unimo" || base == "unimo-mpi" || base == "unimo.exe" {
+		if base := path.Base(file); base == "unimo" || base == "unimo-mpi" || base == "unimo-xla" || base == "unimo.exe" {
 			want = 0o755
 		}
 		if mode.Perm() != want {
