@@ -154,7 +154,7 @@ func newStepper(d engine.Device, m trained) *stepper {
 }
 
 // step does as package train does.
-func (s *stepper) step(t *testing.T, n int) (loss float32, norm float64) {
+func (s *stepper) step(t testing.TB, n int) (loss float32, norm float64) {
 	t.Helper()
 	s.params.ClearGradients()
 	s.tape.Reset(autograd.Seed{Key: 0x123456789abcdef, Pass: uint64(n)})
