@@ -223,3 +223,33 @@ func TestTrainingOnAnAccelerator(t *testing.T) {
 		})
 	}
 }
+
+// Layers that are computed again take less memory on an accelerator, too, and give the same gradients.
+func TestRecomputeOnAnAccelerator(t *testing.T) {
+	var gradients [2][][]float32
+	var memory [2]int64
+	for i := range gradients {
+		d, cfg := accelerator.Open(t), raggedConfig(Classification)
+		cfg.Layers, cfg.NumLabels, cfg.MaxPositions = 4, 2, 66
+		m := newModel(t, d, cfg, 1)
+		tape := autograd.NewTape(d, autograd.Seed{Key: 1})
+		tape.Recompute = i == 1
+		logits := m.Logits(tape, Input{Text: benchText(cfg, 64, 64, 64, 64, 64, 64, 64, 64)})
+		tape.Backward(m.Loss(tape, logits, Targets{Classes: make([]int32, 8)}), 1)
+		for _, p := range m.Params {
+			gradients[i] = append(gradients[i], gradient(d, p))
+		}
+		memory[i] = d.Stats().Memory
+	}
+	t.Logf("%d bytes, recomputed %d", memory[0], memory[1])
+	if memory[1] >= memory[0] {
+		t.Errorf("a program that recomputes needs %d bytes, else %d", memory[1], memory[0])
+	}
+	for i, want := range gradients[0] {
+		for k, got := range gradients[1][i] {
+			if math.Abs(float64(got-want[k])) > gradientTolerance {
+				t.Fatalf("gradient %d: element %d is %g, want %g", i, k, got, want[k])
+			}
+		}
+	}
+}

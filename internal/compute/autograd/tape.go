@@ -243,13 +243,15 @@ type layerOp struct {
 	at    int    // its place on the tape
 }
 
-func (op *layerOp) backward(t *Tape, _ *engine.Tensor) {
+func (op *layerOp) backward(t *Tape, dy *engine.Tensor) {
 	start, drops := len(t.entries), t.drops
 	if t.finishing {
 		t.settle(op.at) // gradients that are the layer's alone are pending from their own operations on, which come now
 	}
 	t.drops = op.drops
+	engine.Repeat(t.dev, dy)
 	out := op.body()
+	engine.Repeated(t.dev)
 	t.drops = drops
 	out.grad, op.out.grad = op.out.grad, nil
 	t.down(start)

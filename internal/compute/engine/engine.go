@@ -165,6 +165,8 @@ func SumSquares(d Device, t *Tensor) float64 {
 type late interface {
 	Expect(t *Tensor)
 	Start()
+	Repeat(after *Tensor)
+	Repeated()
 }
 
 // Expect says that somebody is going to read tensors: a device that computes late has their numbers ready when the first of them is read.
@@ -173,6 +175,21 @@ func Expect(d Device, ts ...*Tensor) {
 		for _, t := range ts {
 			l.Expect(t)
 		}
+	}
+}
+
+// Repeat says that what is computed until [Repeated] was computed before and is not to be kept since then: a device that computes late computes it once
+// more, as soon as it has after.
+func Repeat(d Device, after *Tensor) {
+	if l, ok := d.(late); ok {
+		l.Repeat(after)
+	}
+}
+
+// Repeated ends [Repeat].
+func Repeated(d Device) {
+	if l, ok := d.(late); ok {
+		l.Repeated()
 	}
 }
 

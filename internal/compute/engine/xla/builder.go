@@ -421,6 +421,14 @@ func list(numbers []int) string {
 	return "[" + strings.Join(parts, ", ") + "]"
 }
 
+// after is x, once y is there: what is made of it is not what was made of x before.
+func (b *builder) after(x, y val) val {
+	b.n++
+	v := val{"%v" + strconv.Itoa(b.n) + "#0", x.typ, x.dims}
+	fmt.Fprintf(&b.text, "    %%v%d:2 = stablehlo.optimization_barrier %s, %s : %s, %s\n", b.n, x.name, y.name, x.tensor(), y.tensor())
+	return v
+}
+
 // barrier is x, computed once: what comes after it is not computed together with what comes before.
 func (b *builder) barrier(x val) val {
 	return b.line(x.typ, x.dims, "stablehlo.optimization_barrier %s : %s", x.name, x.tensor())

@@ -59,6 +59,16 @@ type recording struct {
 	living  int       // of changed, how many are not nil
 	wanted  []*memory // of these, whose numbers the host gets at once
 	hash    uint64    // of all that decides which program it is
+
+	repetition *repetition // nil: nothing is recorded again
+}
+
+// repetition is a part of the computation that was recorded before and is recorded again. The compiler would see that both are the same, and keep
+// what the first one made. So all that was there before is read behind a barrier.
+type repetition struct {
+	before int         // so many values were there
+	after  int         // what the barriers wait for
+	values map[int]int // behind barriers
 }
 
 // call is an operation. What lower captures is in the hash. Its links are the values that it reads, of which -1 is none, and for each that it
@@ -121,6 +131,7 @@ const (
 	argued
 	given
 	resulting
+	repeated
 )
 
 // reset begins anew.
@@ -220,7 +231,7 @@ func write[A comparable](tr *trace, name string, attrs A, lower func(b *builder,
 func (tr *trace) operand(o operand) int {
 	switch {
 	case o.tensor != nil:
-		return tr.tensor(o.tensor)
+		return tr.again(o.tensor, tr.tensor(o.tensor))
 	case o.given:
 		return tr.send(o)
 	}
@@ -263,6 +274,42 @@ func (tr *trace) tensor(m *memory) int {
 	tr.note(m.cols)
 	tr.read[m] = r
 	return r.value
+}
+
+// again returns a tensor's value, in a repetition behind a barrier.
+func (tr *trace) again(m *memory, value int) int {
+	r := tr.repetition
+	if r == nil || value >= r.before {
+		return value
+	}
+	behind, ok := r.values[value]
+	if !ok {
+		behind = tr.value()
+		r.values[value] = behind
+		tr.calls = append(tr.calls, call{"again", len(tr.links), 2, 1, lowerAgain})
+		tr.links = append(tr.links, int32(value), int32(r.after), int32(behind), int32(grid(m.rows)), int32(m.cols))
+		tr.note(repeated)
+		tr.note(value)
+		tr.note(r.after)
+	}
+	return behind
+}
+
+func lowerAgain(b *builder, ins []val) []val { return []val{b.after(ins[0], ins[1])} }
+
+// Repeat records what follows as a repetition; see [engine.Repeat].
+func (d *Device) Repeat(after *engine.Tensor) {
+	d.heap.mu.Lock()
+	defer d.heap.mu.Unlock()
+	value := d.trace.tensor(of(after))
+	d.trace.repetition = &repetition{d.trace.values, value, map[int]int{}}
+}
+
+// Repeated ends a repetition; see [engine.Repeated].
+func (d *Device) Repeated() {
+	d.heap.mu.Lock()
+	defer d.heap.mu.Unlock()
+	d.trace.repetition = nil
 }
 
 // part is where a part lies.
