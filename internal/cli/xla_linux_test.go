@@ -123,7 +123,7 @@ func TestXLAKilledHelper(t *testing.T) {
 	ended := make(chan error, 1)
 	go func() { ended <- c.Wait() }()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(5 * time.Millisecond) {
-		if snapshots, _ := filepath.Glob(filepath.Join(killed, "snapshots", "*")); len(snapshots) > 0 {
+		if snapshots, _ := filepath.Glob(filepath.Join(killed, "snapshots", "[^.]*")); len(snapshots) > 0 {
 			break
 		}
 		if time.Now().After(deadline) {
