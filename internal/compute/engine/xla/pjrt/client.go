@@ -135,7 +135,7 @@ var greetingPatience = 30 * time.Second
 
 // greeted says whether program, which was started, is the helper program.
 func (c *Client) greeted(program string) error {
-	silent := time.AfterFunc(greetingPatience, func() { c.helper.cmd.Process.Kill() })
+	silent := time.AfterFunc(greetingPatience, c.conn.Shutdown) // and its children, who have the socket, too, are not waited for
 	m, err := c.in.Next()
 	switch {
 	case !silent.Stop():

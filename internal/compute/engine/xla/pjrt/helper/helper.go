@@ -66,7 +66,7 @@ func Run(p Plugin) error {
 	// Ctrl-C goes to all programs of a terminal. unimo still needs this one then, to save; this one ends when unimo does.
 	signal.Ignore(syscall.SIGINT, syscall.SIGTERM, syscall.SIGHUP)
 	debug.SetTraceback("none") // what a plugin wrote before it ended this process is the last that is read
-	abortEnds()
+	faultsEnd()
 	go func() {
 		socket.AwaitHangup() // also while a plugin computes for long
 		os.Exit(0)

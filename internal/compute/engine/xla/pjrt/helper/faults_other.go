@@ -2,4 +2,4 @@
 
 package helper
 
-func abortEnds() {}
+func faultsEnd() {}
