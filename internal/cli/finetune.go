@@ -30,7 +30,8 @@ func (a *app) finetuneCommand() *cobra.Command {
 The run's folder holds best/ and last/ (models), snapshots/, log.jsonl, run.json
 and report.html. Ctrl-C saves and stops; the same command with --resume goes on.
 
-Every setting of a task is a flag, too: 'unimo settings TASK' lists them.`,
+Every setting of a task is a flag, too: 'unimo settings TASK' lists them.
+--device computes on an accelerator: 'unimo devices' lists what is there.`,
 		Example: `  unimo finetune sst-2 --data DIR --preset mini --out RUN
   unimo finetune sst-2 --data DIR --preset base --init unimo_base_en.tar.gz --vocab DICT --out RUN
   unimo finetune cola --data DIR --out RUN --epochs 3 --learning-rate 5e-4

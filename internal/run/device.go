@@ -67,6 +67,10 @@ func (r *run) notify(watch *stages, n xla.Notice) {
 		watch.Observer.Stage(stage)
 	}
 	if !n.Done {
+		if r.begun && !r.waited {
+			r.waited = true
+			r.Log.Info("device  the first steps wait for programs that are compiled for it, one for each size of batch; the next run has them")
+		}
 		return
 	}
 	done := "compiled"
@@ -75,7 +79,11 @@ func (r *run) notify(watch *stages, n xla.Notice) {
 	}
 	r.Log.Debug(fmt.Sprintf("%s program %d (%.1f s)", done, n.Program, n.Took.Seconds()))
 	if r.begun && float64(n.Needs) > 1.25*float64(r.planned) {
-		text := "memory  needs " + engine.Bytes(n.Needs)
+		text := "memory  needs "
+		if r.planned > 0 {
+			text = "memory  larger batches need "
+		}
+		text += engine.Bytes(n.Needs)
 		if n.Has > 0 {
 			text += " of " + engine.Bytes(n.Has)
 		}

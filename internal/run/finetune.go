@@ -174,6 +174,7 @@ type run struct {
 	beside   int            // parameters that are trained beside the model's
 	opened   *device.Device // nil where the device came from outside
 	planned  int64          // bytes of its memory that a step was said to need
+	waited   bool           // it was said that the first steps wait for it
 	dir      *train.Dir
 	info     train.Info
 	resumed  bool
