@@ -64,7 +64,7 @@ func TestDevicesOfPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	for path, says := range map[string]string{no: "cannot be loaded", tpu: "is for machines with TPUs, and this is none", filepath.Join(dir, "absent.so"): "does not exist"} {
-		if r := call(t, "", "devices", path); r.code != exitFailed || !strings.Contains(r.stdout, says) {
+		if r := call(t, "", "devices", path); r.code != exitFailed || !strings.Contains(r.stdout+r.stderr, says) {
 			t.Errorf("%s: %+v", path, r)
 		}
 	}

@@ -172,7 +172,7 @@ input. A line of output is the ids of a text, without special tokens; with --jso
 one object a line. In printed tokens 'Ġ' is a space.`,
 		Example: `  unimo tokenizer encode --vocab VOCAB "a gripping and funny film"
   unimo tokenizer encode --vocab VOCAB --tokens - < texts.txt`,
-		Args: needsSome("TEXT..., or '-' for standard input"),
+		Args: needsTexts("TEXT..., or '-' for standard input"),
 		RunE: func(c *cobra.Command, args []string) error {
 			t, err := tokenizer.Load(modeldir.Resolve(vocab))
 			if err != nil {

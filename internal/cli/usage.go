@@ -77,12 +77,23 @@ func needs(arguments ...string) func(c *cobra.Command, args []string) error {
 
 // needsSome accepts one argument of the name or more.
 func needsSome(argument string) func(c *cobra.Command, args []string) error {
+	texts := needsTexts(argument)
 	return func(c *cobra.Command, args []string) error {
-		if len(args) == 0 {
-			return usagef("%s needs %s%s", commandName(c), argument, seeHelp(c))
+		if err := texts(c, args); err != nil {
+			return err
 		}
 		if slices.Contains(args, "") {
 			return usagef("%s needs %s, which is empty%s", commandName(c), argument, seeHelp(c))
+		}
+		return nil
+	}
+}
+
+// needsTexts accepts one text or more, which may be empty.
+func needsTexts(argument string) func(c *cobra.Command, args []string) error {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) == 0 {
+			return usagef("%s needs %s%s", commandName(c), argument, seeHelp(c))
 		}
 		return nil
 	}

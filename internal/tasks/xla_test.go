@@ -1,16 +1,23 @@
 package tasks_test
 
-import "testing"
+import (
+	"slices"
+	"testing"
+)
 
 // On a plugin tasks train as on the processor, with dropout, batches that are summed, and passes under attack: the same losses and norms.
 func TestXLATrainsAsTheProcessor(t *testing.T) {
 	device, tried := plugin(t), map[string]bool{"multi": true, "coco-caption": true} // these have parts of the others, and take long to compile
 	for _, c := range everyKind(t) {
-		if tried[c.task] {
+		name := c.task
+		if slices.Contains(c.settings(), "train_extractor=true") {
+			name += " with its eyes"
+		}
+		if tried[name] {
 			continue
 		}
-		tried[c.task] = true
-		t.Run(c.task, func(t *testing.T) {
+		tried[name] = true
+		t.Run(name, func(t *testing.T) {
 			set := c.settings("attention_probs_dropout_prob=0.1", "learning_rate=1e-3")
 			here := history(t, options(t, c.task, c.data, set...))
 			there := history(t, options(t, c.task, c.data, append(set, device)...))

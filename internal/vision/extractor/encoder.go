@@ -32,6 +32,7 @@ type Encoder struct {
 
 	mu   sync.Mutex
 	free []engine.Device // of one thread each: pictures are run beside each other
+	base engine.Device   // that has the weights, if it is not the processor: then its forks
 }
 
 // made is a network and where it is from.
@@ -212,7 +213,10 @@ func (e *Encoder) device() engine.Device {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	n := len(e.free)
-	if n == 0 {
+	switch {
+	case n == 0 && e.base != nil:
+		return e.base.Fork()
+	case n == 0:
 		return device.CPU(1)
 	}
 	d := e.free[n-1]

@@ -9,6 +9,7 @@ import (
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/compute/nn"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -50,6 +51,9 @@ func (l *Learning) Begin(d engine.Device) (err error) {
 			return errors.Join(fmt.Errorf("%s has changed since it was opened; give the command again", l.made.path), err)
 		}
 		l.dev = d
+		if _, ok := d.(*cpu.Device); !ok {
+			l.base = d
+		}
 		l.model, err = vit.OpenTrainable(d, l.made.info.Config, r)
 		if err == nil {
 			l.made.network = l.model.Network()
