@@ -65,6 +65,8 @@ func parse(name string) (target, error) {
 		switch {
 		case err == nil:
 			*at, t.number = (*at)[:i], int(n)
+		case t.path == "" && !slices.Contains(Names, name[:i]):
+			return t, names.Unknown("device", name, Names)
 		case t.path == "":
 			return t, fmt.Errorf("device %q: what follows the colon is the number of a device, 0 or more, such as %s:0", name, (*at)[:i])
 		}

@@ -41,6 +41,7 @@ func TestCheck(t *testing.T) {
 		{on("cuda:"), "the number of a device"},
 		{on("cuda:-1"), "the number of a device"},
 		{on("cuda:x"), "the number of a device"},
+		{on("Pjrt:x"), `unknown device "Pjrt:x"`},
 		{on("cpu:0"), "--threads"},
 		{on("pjrt"), "pjrt:PATH"},
 		{on("pjrt:"), "pjrt:PATH"},
