@@ -13,18 +13,9 @@ import (
 	"syscall"
 	"testing"
 	"time"
-)
 
-// plugin returns the name of the device that the plugin of UNIMO_PJRT_PATH is. Compiled programs are the test's own.
-func plugin(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("UNIMO_PJRT_PATH")
-	if path == "" {
-		t.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
-	}
-	t.Setenv("UNIMO_CACHE", t.TempDir())
-	return "pjrt:" + path
-}
+	"github.com/unimo-go/unimo/internal/test/accelerator"
+)
 
 // losses are those in a run's log.
 func losses(t *testing.T, run string) (list []float64) {
@@ -47,7 +38,7 @@ func losses(t *testing.T, run string) (list []float64) {
 // The whole chain on a plugin: a run has the losses of the processor's, its model answers on both, and a run that goes on is told
 // where it does not end in the same bits.
 func TestXLAChain(t *testing.T) {
-	name, data, dir := plugin(t), opinionsFolder(t), t.TempDir()
+	name, data, dir := accelerator.Name(t), opinionsFolder(t), t.TempDir()
 	there, here := filepath.Join(dir, "there"), filepath.Join(dir, "here")
 	settings := []string{"max_steps=20", "log_steps=1"}
 	r := must(t, append(finetuneArgs(data, there, settings...), "--device", name)...)
@@ -109,7 +100,7 @@ func TestXLAChain(t *testing.T) {
 
 // A helper that is killed ends the command with an error, leaves no process, and the run ends in the same bits when it goes on.
 func TestXLAKilledHelper(t *testing.T) {
-	name, data, dir := plugin(t), opinionsFolder(t), t.TempDir()
+	name, data, dir := accelerator.Name(t), opinionsFolder(t), t.TempDir()
 	settings := []string{"epochs=6", "eval_steps=40", "snapshot_steps=10"}
 	whole, killed := filepath.Join(dir, "whole"), filepath.Join(dir, "killed")
 	must(t, append(finetuneArgs(data, whole, settings...), "--device", name)...) // and all programs are in the cache
@@ -188,7 +179,7 @@ func childrenOf(t *testing.T, pid int) (list []int) {
 
 // Too little memory is said before the first step, with a batch size that fits, and leaves nothing.
 func TestXLATooLittleMemory(t *testing.T) {
-	name, data, out := plugin(t), opinionsFolder(t), filepath.Join(t.TempDir(), "run")
+	name, data, out := accelerator.Name(t), opinionsFolder(t), filepath.Join(t.TempDir(), "run")
 	t.Setenv("UNIMO_DEVICE_MEMORY", "600000")
 	args := append(finetuneArgs(data, out, "batch_size=64"), "--device", name)
 	refused(t, exitFailed, args, "the device has too little memory: this needs ", "of 600 kB", "a batch_size of about ", "it is 64", "recompute")
@@ -199,7 +190,7 @@ func TestXLATooLittleMemory(t *testing.T) {
 
 // The helper program is looked for, and is named where it is not there.
 func TestXLAWithoutTheHelper(t *testing.T) {
-	name := plugin(t)
+	name := accelerator.Name(t)
 	t.Setenv("UNIMO_XLA", "")
 	t.Setenv("PATH", t.TempDir())
 	if _, err := exec.LookPath("unimo-xla"); err == nil {

@@ -12,19 +12,9 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/test/accelerator"
 	"github.com/unimo-go/unimo/internal/train"
 )
-
-// plugin is the name of the device that UNIMO_PJRT_PATH names. Programs are kept for the test alone.
-func plugin(t *testing.T) string {
-	t.Helper()
-	path := os.Getenv("UNIMO_PJRT_PATH")
-	if path == "" {
-		t.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
-	}
-	t.Setenv("UNIMO_CACHE", t.TempDir())
-	return "device=pjrt:" + path
-}
 
 // history trains and returns what the log says.
 func history(t *testing.T, o run.Options) train.History {
@@ -48,7 +38,7 @@ func near(a, b, tolerance float64) bool {
 // Two devices of a process train as one with the same batches, and as one with all of a step's examples in one batch. What losses compare are the
 // candidates of both.
 func TestSeveralDevices(t *testing.T) {
-	device := plugin(t)
+	device := "device=" + accelerator.Name(t)
 	for name, c := range map[string]struct {
 		task, data string
 		whole      string // the batch size that takes all of a step; "" where that is not compared
@@ -129,7 +119,7 @@ func (s stops) Step(e train.StepEvent) {
 
 // A run on two devices that is interrupted ends in the same bits.
 func TestSeveralDevicesResume(t *testing.T) {
-	set := []string{plugin(t), "devices=2", "epochs=4", "batch_size=1", "gradient_accumulation=2", "hidden_dropout_prob=0.1", "clip_norm=1"}
+	set := []string{"device=" + accelerator.Name(t), "devices=2", "epochs=4", "batch_size=1", "gradient_accumulation=2", "hidden_dropout_prob=0.1", "clip_norm=1"}
 	data := labelledTask(t)
 	whole := options(t, "sst-2", data, set...)
 	history(t, whole)

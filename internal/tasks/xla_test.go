@@ -3,11 +3,13 @@ package tasks_test
 import (
 	"slices"
 	"testing"
+
+	"github.com/unimo-go/unimo/internal/test/accelerator"
 )
 
 // On a plugin tasks train as on the processor, with dropout, batches that are summed, and passes under attack: the same losses and norms.
 func TestXLATrainsAsTheProcessor(t *testing.T) {
-	device, tried := plugin(t), map[string]bool{"multi": true, "coco-caption": true} // these have parts of the others, and take long to compile
+	device, tried := "device="+accelerator.Name(t), map[string]bool{"multi": true, "coco-caption": true} // these have parts of the others, and take long to compile
 	for _, c := range everyKind(t) {
 		name := c.task
 		if slices.Contains(c.settings(), "train_extractor=true") {

@@ -17,12 +17,28 @@ var client = sync.OnceValues(func() (*pjrt.Client, error) {
 	return pjrt.Start(pjrt.Options{Plugin: os.Getenv("UNIMO_PJRT_PATH")})
 })
 
+// plugin is the file of the plugin.
+func plugin(tb testing.TB) string {
+	tb.Helper()
+	path := os.Getenv("UNIMO_PJRT_PATH")
+	if path == "" {
+		tb.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
+	}
+	return path
+}
+
+// Name returns what --device and the setting device call the plugin. Compiled programs are kept for the test alone.
+func Name(t *testing.T) string {
+	t.Helper()
+	path := plugin(t)
+	t.Setenv("UNIMO_CACHE", t.TempDir())
+	return "pjrt:" + path
+}
+
 // Open returns a device at full precision. All of a test binary's share a helper program.
 func Open(tb testing.TB) *xla.Device {
 	tb.Helper()
-	if os.Getenv("UNIMO_PJRT_PATH") == "" {
-		tb.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
-	}
+	plugin(tb)
 	c, err := client()
 	if err != nil {
 		tb.Fatal(err)
