@@ -23,6 +23,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/test/accelerator"
 	_ "github.com/unimo-go/unimo/internal/test/volatile"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/tokenizer"
@@ -450,15 +451,11 @@ func TestHowMetricsAreShown(t *testing.T) {
 
 // Two accelerators of a process pre-train as the processor does, and compare each picture with the captions of both.
 func TestSeveralDevices(t *testing.T) {
-	plugin := os.Getenv("UNIMO_PJRT_PATH")
-	if plugin == "" {
-		t.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
-	}
-	t.Setenv("UNIMO_CACHE", t.TempDir())
+	device := accelerator.Name(t)
 	set := append(collections(t), "ratio_text=0", "ratio_images=0", "max_steps=2", "batch_size=2", "gradient_accumulation=2", "contrast_over_step=true",
 		"retrieved_images=0", "retrieved_texts=0", "contrast_weight=2", "rewrite_weight=0")
 	var want train.History
-	for _, more := range [][]string{nil, {"device=pjrt:" + plugin, "devices=2"}} {
+	for _, more := range [][]string{nil, {"device=" + device, "devices=2"}} {
 		s, _, err := pretrainOn(t, filepath.Join(t.TempDir(), "run"), append(slices.Clone(set), more...)...)
 		if err != nil {
 			t.Fatal(err)

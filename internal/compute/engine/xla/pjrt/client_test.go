@@ -265,19 +265,27 @@ func TestStart(t *testing.T) {
 	}
 }
 
-// A plugin that ends its process says why, and all that is asked afterwards is answered with that.
-func TestAborts(t *testing.T) {
-	c := started(t)
-	e, err := c.Compile(program("aborts"), CompileOptions{})
+// begun returns a program that was begun, the first of its arguments and of its results.
+func begun(t *testing.T, c *Client, does string) (e Executable, a, y Buffer) {
+	t.Helper()
+	e, err := c.Compile(program(does), CompileOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b, y, z := c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer()
+	a, y = c.NewBuffer(), c.NewBuffer()
+	b, z := c.NewBuffer(), c.NewBuffer()
 	if err := errors.Join(c.Upload(a, 0, F32, []int{2, 3}, data(24, 1)), c.Upload(b, 0, I32, []int{3000}, data(12000, 2)),
 		c.Execute(e, [][]Buffer{{a, b}}, [][]Buffer{{y, z}})); err != nil {
 		t.Fatal(err)
 	}
-	err = c.Download(y, make([]byte, 24))
+	return e, a, y
+}
+
+// A plugin that ends its process says why, and all that is asked afterwards is answered with that.
+func TestAborts(t *testing.T) {
+	c := started(t)
+	e, a, y := begun(t, c, "aborts")
+	err := c.Download(y, make([]byte, 24))
 	crash, ok := errors.AsType[*CrashError](err)
 	if !ok || !strings.HasPrefix(crash.Status, "signal: aborted") || !strings.HasSuffix(crash.Stderr, "Check failed: it is so") || !strings.HasSuffix(err.Error(), "Check failed: it is so") {
 		t.Errorf("%#v", err)
@@ -402,15 +410,7 @@ func TestKilled(t *testing.T) {
 // A request that waits is woken up by Close.
 func TestCloseWakes(t *testing.T) {
 	c := started(t)
-	e, err := c.Compile(program("lasts"), CompileOptions{})
-	if err != nil {
-		t.Fatal(err)
-	}
-	a, b, y, z := c.NewBuffer(), c.NewBuffer(), c.NewBuffer(), c.NewBuffer()
-	if err := errors.Join(c.Upload(a, 0, F32, []int{2, 3}, data(24, 1)), c.Upload(b, 0, I32, []int{3000}, data(12000, 2)),
-		c.Execute(e, [][]Buffer{{a, b}}, [][]Buffer{{y, z}})); err != nil {
-		t.Fatal(err)
-	}
+	_, _, y := begun(t, c, "lasts")
 	waits := make(chan error)
 	go func() { waits <- c.Download(y, make([]byte, 24)) }()
 	time.Sleep(10 * time.Millisecond)
