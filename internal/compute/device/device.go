@@ -4,6 +4,7 @@ package device
 import (
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -86,7 +87,7 @@ func open(t target, c Choice, o Options) (*Device, error) {
 		}
 		path = plugin.Path
 	} else if f, err := infile.Open(path); err != nil {
-		return nil, err
+		return nil, misread(t, err)
 	} else {
 		f.Close()
 	}
@@ -98,6 +99,9 @@ func open(t target, c Choice, o Options) (*Device, error) {
 		return nil, err
 	}
 	client, err := pjrt.Start(pjrt.Options{Plugin: path, Client: options, Log: &lines{o.Log}})
+	if own, ok := errors.AsType[*pjrt.Error](err); ok && !strings.Contains(own.Message, path) {
+		err = fmt.Errorf("%s: %w", path, err)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -122,6 +126,21 @@ func open(t target, c Choice, o Options) (*Device, error) {
 		CacheFor: sync.OnceValue(func() string { return identity(path, info, options) }),
 	})
 	return &Device{Device: team[0], Precision: precision, team: team, client: client, stats: team[0].Stats}, nil
+}
+
+// misread adds to the error of a plugin's file what is meant by the last colon of its name, where the file is there with or without it.
+func misread(t target, err error) error {
+	there := func(path string) bool {
+		info, err := os.Stat(path)
+		return err == nil && info.Mode().IsRegular()
+	}
+	if whole := fmt.Sprintf("%s:%d", t.path, t.number); t.number >= 0 && there(whole) {
+		return fmt.Errorf("%w; for the file %s name a device of it, too: %s:0", err, whole, whole)
+	}
+	if i := strings.LastIndexByte(t.path, ':'); t.number < 0 && i >= 0 && there(t.path[:i]) {
+		return fmt.Errorf("%s: %q is no number of a device; write 0 or more behind the colon", t.path[:i], t.path[i+1:])
+	}
+	return err
 }
 
 // cacheBytes bounds the folder of compiled programs. One of a training step of the base model has some 4 to 20 MB.

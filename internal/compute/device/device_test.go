@@ -91,10 +91,19 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
+	colon := filepath.Join(t.TempDir(), "plugin.so:1")
+	if err := os.WriteFile(colon, nil, 0o644); err != nil {
+		t.Skip("not run: no colons in names of files here")
+	}
 	for _, c := range []struct {
 		name, memory, want string
 		is                 error
 	}{
+		{"pjrt:" + file + ":-1", "", file + `: "-1" is no number of a device; write 0 or more behind the colon`, nil},
+		{"pjrt:" + file + ":", "", `"" is no number of a device`, nil},
+		{"pjrt:" + file + ":70000", "", `"70000" is no number of a device`, nil},
+		{"pjrt:" + colon, "", "does not exist; check the path; for the file " + colon + " name a device of it, too: " + colon + ":0", fs.ErrNotExist},
+		{"pjrt:" + colon + ":0", "", "unimo-xla", pjrt.ErrNoHelper},
 		{"pjrt:" + file + "none", "", "does not exist", fs.ErrNotExist},
 		{"pjrt:" + filepath.Dir(file), "", "is a folder", nil},
 		{"pjrt:" + file, "", "unimo-xla", pjrt.ErrNoHelper},

@@ -7,6 +7,7 @@ import (
 	"io"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -162,12 +163,27 @@ func (c *Client) open(o Options) error {
 	c.out = wire.End(b, 0)
 	f, err := c.ask()
 	if err != nil {
-		return err
+		return seesNone(o.Plugin, err)
 	}
 	if err := json.Unmarshal(f.Bytes(), &c.info); err != nil {
 		return fmt.Errorf("unimo-xla: %w", err)
 	}
 	return f.Err()
+}
+
+// seesNone adds to what a plugin says of the chips that it cannot use where to look next.
+func seesNone(plugin string, err error) error {
+	own, ok := errors.AsType[*Error](err)
+	if !ok || own.Code == 0 { // it was not loaded
+		return err
+	}
+	own.Message = strings.TrimRight(own.Message, " .\n")
+	for _, k := range kinds {
+		if k.kind == kindOf(plugin) && k.driver != "" {
+			return fmt.Errorf("%w; %s says which chips the driver sees", own, k.driver)
+		}
+	}
+	return own
 }
 
 // ask sends what waits and reads the answer to its last request. The answer is good until the next one.

@@ -240,6 +240,9 @@ func TestStart(t *testing.T) {
 	if e, ok := errors.AsType[*Error](err); !ok || e.Code != 9 || e.Message != "no visible device" {
 		t.Errorf("%#v", err)
 	}
+	if _, err := startFake(t, Options{Plugin: "broken_cuda.so"}); err == nil || err.Error() != "no visible device; nvidia-smi says which chips the driver sees" {
+		t.Error(err)
+	}
 	if _, err := startFake(t, Options{Plugin: "fake", Client: map[string]any{"x": 1.5}}); err == nil || !strings.Contains(err.Error(), "option x is float64, want") {
 		t.Error(err)
 	}
@@ -254,9 +257,27 @@ func TestStart(t *testing.T) {
 	if _, err := Start(Options{}); !errors.Is(err, ErrNoHelper) || !strings.Contains(err.Error(), "not in PATH; put it there, or name it with UNIMO_XLA") {
 		t.Error(err)
 	}
+	text := filepath.Join(t.TempDir(), "unimo-xla")
+	for mode, want := range map[os.FileMode]string{0o644: "permission denied; allow it with chmod +x", 0o755: "exec format error; take it from the release"} {
+		os.Remove(text)
+		if err := os.WriteFile(text, []byte("no program"), mode); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := Start(Options{Helper: text}); err == nil || !strings.Contains(err.Error(), text+", which loads plugins, cannot be executed: "+want) {
+			t.Errorf("%v: %v, want %q", mode, err, want)
+		}
+	}
 	own, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
+	}
+	beside := filepath.Join(filepath.Dir(own), "unimo-xla")
+	if err := os.WriteFile(beside, []byte("no program"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { os.Remove(beside) })
+	if _, _, err := FindHelper(""); err == nil || !strings.Contains(err.Error(), beside+", which loads plugins, cannot be executed: permission denied; allow it with chmod +x") {
+		t.Error(err)
 	}
 	cmd := exec.Command(own) // by hand
 	cmd.Env = append(os.Environ(), roleVariable+"=helper")

@@ -37,8 +37,8 @@ func TestMain(m *testing.M) {
 type fake struct{ devices int }
 
 func (f *fake) Open(path string, ahead bool, options []wire.Option) (wire.Info, error) {
-	if path == "broken" {
-		return wire.Info{}, &Error{Code: 9, Message: "no visible device"}
+	if strings.HasPrefix(path, "broken") {
+		return wire.Info{}, &Error{Code: 9, Message: "no visible device."}
 	}
 	fmt.Fprintln(os.Stderr, "opened", path, options)
 	f.devices = 2

@@ -22,9 +22,10 @@ type Plugin struct {
 	Version string
 }
 
-// kinds are told by the names of files and folders.
-var kinds = []struct{ word, kind, install string }{
-	{"cuda", "cuda", "jax-cuda13-pjrt"}, {"rocm", "rocm", "jax-rocm7-pjrt"}, {"tpu", "tpu", "libtpu"}, {"oneapi", "oneapi", "jax-oneapi-pjrt"}, {"metal", "metal", "jax-metal"}, {"cpu", "cpu", ""},
+// kinds are told by the names of files and folders. driver is the program that says what a driver sees.
+var kinds = []struct{ word, kind, install, driver string }{
+	{"cuda", "cuda", "jax-cuda13-pjrt", "nvidia-smi"}, {"rocm", "rocm", "jax-rocm7-pjrt", "rocminfo"}, {"tpu", "tpu", "libtpu", ""},
+	{"oneapi", "oneapi", "jax-oneapi-pjrt", "sycl-ls"}, {"metal", "metal", "jax-metal", ""}, {"cpu", "cpu", "", ""},
 }
 
 // kindOf is the kind of device that a plugin is for, by its file's name, else by that of its folder.

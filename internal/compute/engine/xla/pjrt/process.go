@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -27,26 +28,52 @@ func FindHelper(named string) (path string, looked []string, err error) {
 	}
 	if named != "" {
 		path, err := exec.LookPath(named)
-		if err != nil {
-			return "", []string{named}, fmt.Errorf("%w: %w", ErrNoHelper, err)
+		switch {
+		case errors.Is(err, fs.ErrNotExist) || errors.Is(err, exec.ErrNotFound):
+			err = fmt.Errorf("%w: %s is not there; name the program with %s, or leave that out", ErrNoHelper, named, HelperVariable)
+		case err != nil:
+			err = noProgram(named, err)
 		}
-		return path, []string{named}, nil
+		return path, []string{named}, err
 	}
+	var unusable error
 	if own, err := os.Executable(); err == nil {
 		if real, err := filepath.EvalSymlinks(own); err == nil {
 			own = real
 		}
 		beside := filepath.Join(filepath.Dir(own), name)
 		looked = append(looked, beside)
-		if path, err := exec.LookPath(beside); err == nil {
+		path, err := exec.LookPath(beside)
+		switch {
+		case err == nil:
 			return path, looked, nil
+		case errors.Is(err, fs.ErrPermission):
+			unusable = noProgram(beside, err)
 		}
 	}
 	looked = append(looked, "PATH")
 	if path, err := exec.LookPath(name); err == nil {
 		return path, looked, nil
 	}
+	if unusable != nil {
+		return "", looked, unusable
+	}
 	return "", looked, fmt.Errorf("%w: not %s; put it there, or name it with %s", ErrNoHelper, strings.Join(looked, ", not in "), HelperVariable)
+}
+
+// noProgram says that a file, which is there, cannot be executed.
+func noProgram(path string, err error) error {
+	if e, ok := errors.AsType[*exec.Error](err); ok {
+		err = e.Err
+	}
+	if e, ok := errors.AsType[*fs.PathError](err); ok {
+		err = e.Err
+	}
+	how := "take it from the release that unimo is of"
+	if errors.Is(err, fs.ErrPermission) {
+		how = "allow it with chmod +x"
+	}
+	return fmt.Errorf("%s, which loads plugins, cannot be executed: %w; %s", path, err, how)
 }
 
 // CrashError says that the helper program ended by itself, or was ended.

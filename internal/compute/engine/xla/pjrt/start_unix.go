@@ -42,7 +42,7 @@ func startCommand(cmd *exec.Cmd, o Options) (_ *Client, err error) {
 	if err != nil {
 		own.Close()
 		wire.Unshare(shared)
-		return nil, fmt.Errorf("unimo-xla: %w", err)
+		return nil, noProgram(cmd.Path, err)
 	}
 	theirs.Close()
 	c := &Client{conn: own, in: wire.NewReader(own), shared: shared, helper: helper, buffers: map[Buffer]buffer{}, executables: map[Executable]executable{}}
