@@ -37,6 +37,8 @@ type driver struct {
 
 	device, precision, size string // of accelerators' workloads
 
+	miniLM, miniLMInt8 string // a folder of sentence-transformers, and another's ONNX file of it
+
 	status io.Writer // progress
 
 	corpus      *corpus
@@ -44,6 +46,7 @@ type driver struct {
 	modelError  error
 	hasModel    bool
 	hasEncoders bool
+	hasMiniLM   bool
 }
 
 func newDriver(dir, python string, threads, rounds int, log, status io.Writer) (*driver, error) {
@@ -109,6 +112,11 @@ func (d *driver) measure(ctx context.Context, w workload) ([]*side, error) {
 	if w.worker == "see" {
 		d.encoders(ctx)
 	}
+	if w.worker == "embed" {
+		if err := d.embedders(ctx); err != nil {
+			return fail(err), nil
+		}
+	}
 	for _, v := range w.variants() {
 		s, err := d.ours(w, v, rounds)
 		if err != nil {
@@ -141,16 +149,16 @@ func (d *driver) ours(w workload, v variant, rounds int) (*side, error) {
 	if err != nil {
 		return nil, err
 	}
-	args := []string{self, "-serve", cmp.Or(v.worker, w.worker), "-file", file, "-model", d.modelDir(), "-threads", strconv.Itoa(d.threads)}
+	args := []string{self, "-serve", cmp.Or(v.worker, w.worker), "-file", file, "-model", d.modelDir(w.worker), "-threads", strconv.Itoa(d.threads)}
 	if w.chip {
 		args = append(args, "-device", d.device, "-precision", d.precision, "-size", d.size)
 	}
 	if w.worker == "first" {
-		program := filepath.Join(d.dir, "unimo.exe") // the ending matters on Windows only
-		if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/unimo-go/unimo/cmd/unimo").CombinedOutput(); err != nil {
-			return nil, fmt.Errorf("build unimo: %w\n%s", err, out)
+		program, err := d.program()
+		if err != nil {
+			return nil, err
 		}
-		args = []string{program, "predict", "--model", d.modelDir(), d.corpus.devText[0]}
+		args = []string{program, "predict", "--model", d.modelDir(w.worker), d.corpus.devText[0]}
 	}
 	return &side{title: "unimo", about: aboutUnimo(d.threads), fresh: func() *exec.Cmd { return d.command(args) }}, nil
 }
@@ -177,10 +185,25 @@ func (d *driver) peer(w workload, p contender, rounds int) (*side, error) {
 }
 
 func (d *driver) script(name, workload string) []string {
-	return []string{d.python, filepath.Join(d.dir, name), "--workload", workload, "--model", d.modelDir(), "--threads", strconv.Itoa(d.threads)}
+	return []string{d.python, filepath.Join(d.dir, name), "--workload", workload, "--model", d.modelDir(workload), "--threads", strconv.Itoa(d.threads)}
 }
 
-func (d *driver) modelDir() string { return filepath.Join(d.dir, "model") }
+// modelDir is the folder of the models of a worker.
+func (d *driver) modelDir(worker string) string {
+	if worker == "embed" {
+		return filepath.Join(d.dir, "minilm")
+	}
+	return filepath.Join(d.dir, "model")
+}
+
+// program builds unimo.
+func (d *driver) program() (string, error) {
+	program := filepath.Join(d.dir, "unimo.exe") // the ending matters on Windows only
+	if out, err := exec.Command("go", "build", "-trimpath", "-o", program, "github.com/unimo-go/unimo/cmd/unimo").CombinedOutput(); err != nil {
+		return "", fmt.Errorf("build unimo: %w\n%s", err, out)
+	}
+	return program, nil
+}
 
 // command makes a command whose libraries use the threads of the comparison.
 func (d *driver) command(args []string) *exec.Cmd {
@@ -229,7 +252,7 @@ func (d *driver) models(ctx context.Context) error {
 	}
 	d.hasModel = true
 	d.say("writing models")
-	if d.modelError = writeModel(d.modelDir(), d.corpus.tok); d.modelError != nil {
+	if d.modelError = writeModel(d.modelDir(""), d.corpus.tok); d.modelError != nil {
 		return d.modelError
 	}
 	d.export(ctx, "torch_peer.py", "paddle_peer.py")
@@ -244,6 +267,40 @@ func (d *driver) encoders(ctx context.Context) {
 	d.hasEncoders = true
 	d.say("writing picture encoders")
 	d.export(ctx, "vision_peer.py")
+}
+
+// embedders brings the forms of MiniLM into a folder: ours in float32 and int8, and the peer's file with the tokenizer.
+func (d *driver) embedders(ctx context.Context) error {
+	if d.hasMiniLM {
+		return nil
+	}
+	if d.miniLM == "" || d.miniLMInt8 == "" {
+		return errors.New("-minilm and -minilm-int8 name no models")
+	}
+	dir := d.modelDir("embed")
+	if err := os.Mkdir(dir, 0o755); err != nil {
+		return err
+	}
+	for name, path := range map[string]string{"float32": d.miniLM, "int8.onnx": d.miniLMInt8, "tokenizer.json": filepath.Join(d.miniLM, "tokenizer.json")} {
+		whole, err := filepath.Abs(path)
+		if err != nil {
+			return err
+		}
+		if err := os.Symlink(whole, filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	program, err := d.program()
+	if err != nil {
+		return err
+	}
+	cmd := exec.CommandContext(ctx, program, "quantize", d.miniLM, filepath.Join(dir, "int8"))
+	cmd.Stdout, cmd.Stderr = d.log, d.log
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("quantize %s: %w", d.miniLM, err)
+	}
+	d.hasMiniLM = true
+	return nil
 }
 
 // export has peers write their models.

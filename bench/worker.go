@@ -61,6 +61,8 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 		run, err = newPrediction(o.model)
 	case "predict-int8", "predict-bfloat16", "predict-float16":
 		run, err = newPrediction(filepath.Join(o.model, strings.TrimPrefix(o.name, "predict-")))
+	case "embed", "embed-int8":
+		run, err = newEmbedding(filepath.Join(o.model, cmp.Or(strings.TrimPrefix(strings.TrimPrefix(o.name, "embed"), "-"), "float32")))
 	case "encode":
 		run, err = newEncoding(o.model)
 	case "see":

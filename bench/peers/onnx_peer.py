@@ -26,7 +26,36 @@ def tensors(batch):
     return {"input_ids": numpy.array(ids, dtype=numpy.int64), "attention_mask": numpy.array(mask, dtype=numpy.int64)}
 
 
+def embedding(a):
+    """From texts to vectors of length 1, the mean of the tokens, as sentence-transformers' folder says."""
+    import numpy
+    from tokenizers import Tokenizer
+
+    s, tokenizer = session(a), Tokenizer.from_file(f"{a.model}/tokenizer.json")
+    tokenizer.enable_padding()
+    tokenizer.enable_truncation(256)
+    names = {i.name for i in s.get_inputs()}
+    output = s.get_outputs()[0]
+
+    def vectors(texts):
+        encoded = tokenizer.encode_batch(texts)
+        inputs = {
+            "input_ids": numpy.array([e.ids for e in encoded], dtype=numpy.int64),
+            "attention_mask": numpy.array([e.attention_mask for e in encoded], dtype=numpy.int64),
+            "token_type_ids": numpy.array([e.type_ids for e in encoded], dtype=numpy.int64),
+        }
+        said = s.run([output.name], {k: v for k, v in inputs.items() if k in names})[0]
+        if said.ndim == 3:
+            mask = inputs["attention_mask"][:, :, None]
+            said = (said * mask).sum(1) / mask.sum(1)
+        return said / numpy.linalg.norm(said, axis=1, keepdims=True)
+
+    return about(a), over_batches(a.file, lambda batch: batch["texts"], vectors)
+
+
 def start(a):
+    if a.workload == "embed":
+        return embedding(a)
     s = session(a)
     outputs = ["hidden"] if a.workload == "encode" else ["logits"]
     return about(a), over_batches(a.file, tensors, lambda inputs: s.run(outputs, inputs))
