@@ -77,7 +77,10 @@ func (r *run) notify(watch *stages, n xla.Notice) {
 	if n.Loaded {
 		done = "loaded"
 	}
-	r.Log.Debug(fmt.Sprintf("%s program %d (%.1f s)", done, n.Program, n.Took.Seconds()))
+	if n.Again {
+		done += " again"
+	}
+	r.Log.Debug(fmt.Sprintf("program %d %s (%.1f s)", n.Program, done, n.Took.Seconds()))
 	if r.begun && float64(n.Needs) > 1.25*float64(r.planned) {
 		text := "memory  needs "
 		if r.planned > 0 {

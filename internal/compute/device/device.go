@@ -121,7 +121,7 @@ func open(t target, c Choice, o Options) (*Device, error) {
 	team := xla.NewTeam(client, c.Devices, xla.Options{
 		Precision: map[string]xla.Precision{Float32: xla.Float32, TF32: xla.TF32, BFloat16: xla.BFloat16}[precision],
 		Flags:     flags(info.Platform),
-		Memory:    memory, Notify: o.Notify,
+		Memory:    memory, Bound: bound(info.Platform), Notify: o.Notify,
 		Cache:    programs.Open(filepath.Join(hub.FromEnv(os.Getenv).Own, "programs"), cacheBytes, o.Log),
 		CacheFor: sync.OnceValue(func() string { return identity(path, info, options) }),
 	})
@@ -188,6 +188,9 @@ func (d *Device) Report() string {
 	}
 	s := d.stats()
 	text := fmt.Sprintf("programs: %d compiled, %d from the cache, in %.1f s; run %d times", s.Compiled, s.Loaded, s.Compiling.Seconds(), s.Ran)
+	if s.Unloaded > 0 {
+		text += fmt.Sprintf("; %d unloaded to make room", s.Unloaded)
+	}
 	if s.Memory > 0 {
 		text += "; up to " + engine.Bytes(s.Memory) + " of memory"
 	}
@@ -234,6 +237,15 @@ func clientOptions(t target, path string, devices int) (map[string]any, error) {
 		return map[string]any{"cpu_device_count": int64(devices)}, nil
 	}
 	return nil, nil
+}
+
+// bound says how many programs are loaded at once. On a processor they take places in the table of a process's memory, of which Linux gives
+// 65,530: a megabyte of a program took 500 of them, at most 830, and 25 MB of memory.
+func bound(platform string) xla.Bound {
+	if platform == "cpu" {
+		return xla.Bound{Programs: 64, Code: 64 << 20}
+	}
+	return xla.Bound{Programs: 256, Code: 1 << 30}
 }
 
 // flags are XLA's for every program: the same bits each time, where the chip's libraries would choose.

@@ -27,6 +27,7 @@ type Options struct {
 	Precision Precision
 	Flags     map[string]string // XLA's, for every program
 	Memory    int64             // bytes that the device has; 0: what the plugin says
+	Bound     Bound             // of the programs that are loaded
 	Notify    func(Notice)      // is told of programs that are compiled, from within operations; nil: nobody
 	Cache     *programs.Cache   // of compiled programs; nil: none
 	CacheFor  func() string     // all that a program in the cache depends on, besides its text and flags
@@ -50,6 +51,8 @@ type shared struct {
 
 	mu       sync.Mutex
 	programs map[uint64]*program
+	loaded   Bound // what is loaded now
+	clock    int   // uses of programs
 	stats    Stats
 	asked    atomic.Int64 // multiplications of rows with weights
 	padded   atomic.Int64 // those of rows that were added to them
@@ -61,6 +64,7 @@ type shared struct {
 type Stats struct {
 	Compiled  int           // programs
 	Loaded    int           // programs, from the cache
+	Unloaded  int           // programs, to load them or compile them again
 	Compiling time.Duration // writing and compiling or loading them
 	Ran       int           // programs, each run counted
 	Memory    int64         // the most that a program needed, with all else that lay there; 0 where the plugin does not say

@@ -13,8 +13,22 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/programs"
 )
 
-// program is a compiled trace.
-type program struct{ executable pjrt.Executable }
+// program is a trace that was compiled, or several chips' sum. It is loaded while it is in use; see [Bound].
+type program struct {
+	number     int             // the first is 1
+	executable pjrt.Executable // 0: it is not loaded
+	loads      int             // how often it was loaded
+	code       int64           // bytes, as far as they are known
+	inMemory   int64           // of them, those that the plugin says lie in the device's memory
+	users      int             // that are going to ask the plugin to run it
+	used       int             // by the clock of the device
+}
+
+// Bound says how many programs a plugin has loaded at once. What was not used for longest is unloaded, and loaded or compiled again when it is met.
+type Bound struct {
+	Programs int   // 0: any number
+	Code     int64 // bytes of them together; 0: any number
+}
 
 // Notice tells of a program that a computation waits for: before it is compiled, and when it is there.
 type Notice struct {
@@ -22,25 +36,20 @@ type Notice struct {
 	Chip    int // that is the first to want it
 	Done    bool
 	Loaded  bool // it was in the cache
+	Again   bool // it was unloaded before
 	Took    time.Duration
 	// Needs is how much of the device's memory, which is Has, is used while the program runs; 0 where the plugin does not say.
 	Needs, Has int64
 }
 
 // program returns that of a trace, compiled if there is none like it. It is found by the hash of the operations; the text exists only when
-// it is compiled.
+// it is compiled. The caller releases it.
 func (s *shared) program(tr *trace) *program {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	at := tr.hash
-	if p, ok := s.programs[at]; ok {
-		return p
-	}
 	how := pjrt.CompileOptions{Replicas: 1}
 	if s.team != nil {
 		how.Device = pjrt.AnyDevice
 	}
-	return s.compile(at, how, tr.chip, func() []byte { return tr.text(s.builderOptions()) })
+	return s.take(tr.hash, how, tr.chip, func() []byte { return tr.text(s.builderOptions()) })
 }
 
 // execute runs a program of one chip there. It does not wait for it.
@@ -51,24 +60,60 @@ func (s *shared) execute(p *program, chip int, args, results []pjrt.Buffer) erro
 	return s.client.Execute(p.executable, [][]pjrt.Buffer{args}, [][]pjrt.Buffer{results})
 }
 
-// compile makes the program with a hash of its text, and keeps it. The caller has the lock.
-func (s *shared) compile(at uint64, how pjrt.CompileOptions, chip int, text func() []byte) *program {
+// take returns the program with a hash, loaded. It stays so until the caller releases it.
+func (s *shared) take(at uint64, how pjrt.CompileOptions, chip int, text func() []byte) *program {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, ok := s.programs[at]
+	if !ok {
+		p = &program{number: len(s.programs) + 1}
+		s.programs[at] = p
+	}
+	p.users++
+	s.clock++
+	p.used = s.clock
+	if p.executable == 0 {
+		s.load(p, how, chip, text)
+	}
+	return p
+}
+
+// release says that the plugin was asked to run a program. It may be unloaded then: requests are done in order, and what runs keeps what it needs.
+func (s *shared) release(p *program) {
+	s.mu.Lock()
+	p.users--
+	s.mu.Unlock()
+}
+
+// load compiles a program, or takes it from the cache. The caller has the lock.
+func (s *shared) load(p *program, how pjrt.CompileOptions, chip int, text func() []byte) {
 	began := time.Now()
-	n := Notice{Program: len(s.programs) + 1, Chip: chip}
+	n := Notice{Program: p.number, Chip: chip, Again: p.loads > 0}
 	s.options.notify(n)
-	executable, loaded, err := s.options.compile(s.client, text(), how)
+	m, err := s.options.compile(s.client, text(), how)
 	must(err)
-	p := &program{executable}
-	s.programs[at] = p
-	if n.Loaded = loaded; loaded {
+	p.executable, p.code = m.executable, m.size
+	p.loads++
+	if n.Loaded = m.loaded; m.loaded {
 		s.stats.Loaded++
 	} else {
 		s.stats.Compiled++
 	}
+	plan, err := s.client.Memory(p.executable)
+	if err == nil {
+		p.code, p.inMemory = max(p.code, plan.Code), plan.Code
+	}
+	s.loaded.Programs++
+	s.loaded.Code += p.code
+	for s.tooMany() && s.unload() {
+	}
 	n.Took = time.Since(began)
 	s.stats.Compiling += n.Took
-	if plan, err := s.client.Memory(executable); err == nil {
+	if err == nil {
 		need := s.needs(plan, chip)
+		for need.Has > 0 && need.Needs > need.Has && s.unload() {
+			need = s.needs(plan, chip)
+		}
 		n.Needs, n.Has = need.Needs, need.Has
 		s.stats.Memory = max(s.stats.Memory, need.Needs)
 		if need.Has > 0 && need.Needs > need.Has {
@@ -77,12 +122,41 @@ func (s *shared) compile(at uint64, how pjrt.CompileOptions, chip int, text func
 	}
 	n.Done = true
 	s.options.notify(n)
-	return p
 }
 
-// needs is what a program with a plan needs of a chip's memory, beside all that lies there.
+// tooMany says whether more is loaded than may be. The caller has the lock.
+func (s *shared) tooMany() bool {
+	most := s.options.Bound
+	return most.Programs > 0 && s.loaded.Programs > most.Programs || most.Code > 0 && s.loaded.Code > most.Code
+}
+
+// unload unloads the program that was not used for longest, of those that may be. The caller has the lock.
+func (s *shared) unload() bool {
+	var oldest *program
+	for _, p := range s.programs {
+		if p.executable != 0 && p.users == 0 && (oldest == nil || p.used < oldest.used) {
+			oldest = p
+		}
+	}
+	if oldest == nil {
+		return false
+	}
+	must(s.client.FreeExecutable(oldest.executable))
+	oldest.executable = 0
+	s.loaded.Programs--
+	s.loaded.Code -= oldest.code
+	s.stats.Unloaded++
+	return true
+}
+
+// needs is what a program with a plan needs of a chip's memory, beside all that lies there, other programs among it. The caller has the lock.
 func (s *shared) needs(plan pjrt.Plan, chip int) *engine.MemoryError {
-	m := &engine.MemoryError{Has: s.options.Memory, Fixed: s.client.Held(chip) + plan.Results - plan.Alias + plan.Code}
+	m := &engine.MemoryError{Has: s.options.Memory, Fixed: s.client.Held(chip) + plan.Results - plan.Alias}
+	for _, p := range s.programs {
+		if p.executable != 0 {
+			m.Fixed += p.inMemory
+		}
+	}
 	if m.Has == 0 {
 		m.Has = s.client.Info().Devices[chip].Memory
 	}
@@ -103,12 +177,19 @@ type compiler interface {
 	Deserialize(data []byte, o pjrt.CompileOptions) (pjrt.Executable, error)
 }
 
+// made is a program that was made.
+type made struct {
+	executable pjrt.Executable
+	size       int64 // of what was serialized; 0: it was not
+	loaded     bool  // from the cache
+}
+
 // compile makes a program of its text, or takes it from the cache.
-func (o *Options) compile(c compiler, text []byte, how pjrt.CompileOptions) (e pjrt.Executable, loaded bool, err error) {
+func (o *Options) compile(c compiler, text []byte, how pjrt.CompileOptions) (made, error) {
 	how.Flags = o.Flags
 	if o.Cache == nil {
-		e, err = c.Compile(text, how)
-		return e, false, err
+		e, err := c.Compile(text, how)
+		return made{executable: e}, err
 	}
 	h := sha256.New()
 	fmt.Fprintf(h, "%q %d %d\n", o.CacheFor(), how.Device, how.Replicas)
@@ -119,16 +200,18 @@ func (o *Options) compile(c compiler, text []byte, how pjrt.CompileOptions) (e p
 	key := programs.Key(h.Sum(nil))
 	if data := o.Cache.Get(key); data != nil {
 		if e, err := c.Deserialize(data, how); err == nil {
-			return e, true, nil
+			return made{e, int64(len(data)), true}, nil
 		}
 	}
-	if e, err = c.Compile(text, how); err != nil {
-		return 0, false, err
+	e, err := c.Compile(text, how)
+	if err != nil {
+		return made{}, err
 	}
-	if data, err := c.Serialize(e); err == nil { // not all plugins can
+	data, err := c.Serialize(e)
+	if err == nil { // not all plugins can
 		o.Cache.Put(key, data)
 	}
-	return e, false, nil
+	return made{e, int64(len(data)), false}, nil
 }
 
 // outOfMemory is the code of a plugin's error: RESOURCE_EXHAUSTED.

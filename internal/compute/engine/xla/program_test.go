@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -66,12 +68,12 @@ func TestProgramsAreKept(t *testing.T) {
 		if c.flag != "" {
 			o.Flags = map[string]string{"xla_flag": c.flag}
 		}
-		e, loaded, err := o.compile(p, []byte(c.text), pjrt.CompileOptions{Replicas: 1})
-		if got := fmt.Sprint(p.asked); got != c.asks || (err != nil) != (c.text == "broken") || loaded != (c.asks == "[load]") {
-			t.Errorf("%+v: asked for %s, loaded %v, %v", c, got, loaded, err)
+		got, err := o.compile(p, []byte(c.text), pjrt.CompileOptions{Replicas: 1})
+		if asked := fmt.Sprint(p.asked); asked != c.asks || (err != nil) != (c.text == "broken") || got.loaded != (c.asks == "[load]") {
+			t.Errorf("%+v: asked for %s, made %+v, %v", c, asked, got, err)
 		}
-		if err == nil && p.texts[e-1] != c.text {
-			t.Errorf("%+v: got %q", c, p.texts[e-1])
+		if err == nil && (p.texts[got.executable-1] != c.text || (got.size == 0) != (c.text == "not to be kept")) {
+			t.Errorf("%+v: got %q, %+v", c, p.texts[got.executable-1], got)
 		}
 	}
 }
@@ -80,8 +82,8 @@ func TestProgramsAreKept(t *testing.T) {
 func TestProgramsWithoutACache(t *testing.T) {
 	p := &notes{}
 	for range 2 {
-		if _, loaded, err := new(Options).compile(p, []byte("x"), pjrt.CompileOptions{Replicas: 1}); loaded || err != nil {
-			t.Error(loaded, err)
+		if got, err := new(Options).compile(p, []byte("x"), pjrt.CompileOptions{Replicas: 1}); got.loaded || err != nil {
+			t.Error(got, err)
 		}
 	}
 }
@@ -112,6 +114,67 @@ func TestCacheOnAPlugin(t *testing.T) {
 		}
 		d.Free(x)
 		d.Free(y)
+	}
+}
+
+// inTurns computes with several programs, each met three times. Nothing is read before the end, so all of them are still to run, or running,
+// when they may be unloaded.
+func inTurns(d *Device) (all [][]float32) {
+	var results []*engine.Tensor
+	for round := range 3 {
+		num := &numbers{d, rand.New(rand.NewPCG(1, uint64(round)))}
+		for _, n := range []int{64, 80, 96, 128} {
+			x, y := num.value(n, n), d.New(n, n)
+			for range 3 {
+				d.MatMul(y, x, x, engine.NN, false)
+				x, y = y, d.New(n, n)
+			}
+			results = append(results, x)
+			d.Start()
+		}
+	}
+	for _, x := range results {
+		all = append(all, engine.Values(d, x))
+	}
+	return all
+}
+
+// Where few programs may be loaded at once, those that come in turns are loaded again, and give the same bits.
+func TestProgramsAreUnloaded(t *testing.T) {
+	var want [][]float32
+	cache := programs.Open(t.TempDir(), 1<<30, slog.New(slog.DiscardHandler))
+	for _, c := range []struct {
+		name  string
+		bound Bound
+		cache *programs.Cache
+		want  Stats
+	}{
+		{"no bound", Bound{}, nil, Stats{Compiled: 4}},
+		{"room for all", Bound{Programs: 4}, cache, Stats{Compiled: 4}},
+		{"two of four", Bound{Programs: 2}, cache, Stats{Loaded: 12, Unloaded: 10}},
+		{"a byte", Bound{Code: 1}, cache, Stats{Loaded: 12, Unloaded: 11}},
+		{"two of four, compiled again", Bound{Programs: 2}, nil, Stats{Compiled: 12, Unloaded: 10}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			last, again := 0, 0
+			d := open(t, Options{Bound: c.bound, Cache: c.cache, CacheFor: func() string { return "" }, Notify: func(n Notice) {
+				last = max(last, n.Program)
+				if n.Done && n.Again {
+					again++
+				}
+			}})
+			got := inTurns(d)
+			if want == nil {
+				want = got
+			}
+			if !slices.EqualFunc(got, want, slices.Equal) {
+				t.Error("other bits than without a bound")
+			}
+			s := d.Stats()
+			if s.Compiled != c.want.Compiled || s.Loaded != c.want.Loaded || s.Unloaded != c.want.Unloaded || s.Ran != 12 || last != 4 || again != s.Compiled+s.Loaded-4 {
+				t.Errorf("%+v, the last program %d, %d again; want %+v", s, last, again, c.want)
+			}
+		})
 	}
 }
 

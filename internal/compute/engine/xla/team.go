@@ -60,13 +60,9 @@ func (d *Device) sumOffers() {
 		key.note(grid(m.rows))
 		key.note(m.cols)
 	}
-	d.mu.Lock()
-	p, ok := d.programs[key.hash]
-	if !ok {
-		p = d.compile(key.hash, pjrt.CompileOptions{Replicas: d.team.size}, d.chip, func() []byte { return d.team.text(sizes) })
-	}
-	d.stats.Ran++
-	d.mu.Unlock()
+	p := d.take(key.hash, pjrt.CompileOptions{Replicas: d.team.size}, d.chip, func() []byte { return d.team.text(sizes) })
+	defer d.release(p)
+	d.ran()
 	args, sums, spent := make([][]pjrt.Buffer, d.team.size), make([][]pjrt.Buffer, d.team.size), []pjrt.Buffer(nil)
 	for chip, offer := range d.team.offers {
 		for _, m := range offer {

@@ -3,6 +3,7 @@ package xla
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/programs"
 )
 
 // chips is how many the processor's plugin pretends.
@@ -25,7 +27,9 @@ var several = sync.OnceValues(func() (*pjrt.Client, error) {
 })
 
 // openTeam returns devices on the plugin that UNIMO_PJRT_PATH names.
-func openTeam(t *testing.T, n int) []*Device {
+func openTeam(t *testing.T, n int) []*Device { return openTeamWith(t, n, Options{}) }
+
+func openTeamWith(t *testing.T, n int, o Options) []*Device {
 	t.Helper()
 	if os.Getenv("UNIMO_PJRT_PATH") == "" {
 		t.Skip("not run: UNIMO_PJRT_PATH names no plugin (make check-xla)")
@@ -34,7 +38,48 @@ func openTeam(t *testing.T, n int) []*Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewTeam(c, n, Options{})
+	return NewTeam(c, n, o)
+}
+
+// Devices of which each computes with programs of its own, and which sum what comes out, have room for one program: each is unloaded while the
+// others are going to run theirs.
+func TestTeamUnloadsPrograms(t *testing.T) {
+	const n, rounds = 3, 4
+	compute := func(o Options) (all [n][]float32, s Stats) {
+		team := openTeamWith(t, n, o)
+		err := collective.Run(n, func(g collective.Group) error {
+			d := team[g.Rank()]
+			num := &numbers{d, rand.New(rand.NewPCG(1, uint64(g.Rank())))}
+			sum := num.gradient(5, 5)
+			for round := range rounds {
+				size := 48 + 16*((g.Rank()+round)%n)
+				x, y := num.value(size, size), d.New(size, size)
+				d.MatMul(y, x, x, engine.NN, false)
+				d.Add(sum, sum, sum)
+				if err := d.SumAll([]*engine.Tensor{sum}, g.Barrier); err != nil {
+					return err
+				}
+				all[g.Rank()] = append(all[g.Rank()], engine.Values(d, y)...)
+			}
+			all[g.Rank()] = append(all[g.Rank()], engine.Values(d, sum)...)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return all, team[0].Stats()
+	}
+	want, free := compute(Options{})
+	cache := programs.Open(t.TempDir(), 1<<30, slog.New(slog.DiscardHandler))
+	got, bound := compute(Options{Bound: Bound{Programs: 1}, Cache: cache, CacheFor: func() string { return "" }})
+	for r := range n {
+		if !slices.Equal(got[r], want[r]) {
+			t.Errorf("device %d has other bits than without a bound", r)
+		}
+	}
+	if free.Unloaded != 0 || free.Compiled != bound.Compiled || bound.Unloaded < 2*rounds || bound.Loaded+bound.Compiled-bound.Unloaded > n {
+		t.Errorf("without a bound %+v, with room for one %+v", free, bound)
+	}
 }
 
 // Devices sum what they have in the order of a tree, to the same bits as a processor that adds them so, with no number read. What is summed

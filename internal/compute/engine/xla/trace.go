@@ -449,6 +449,7 @@ func (tr *trace) flush(reads bool) {
 		}
 	}
 	p := tr.shared.program(tr)
+	defer tr.shared.release(p)
 	c := tr.shared.client
 	args, results := make([]pjrt.Buffer, 0, len(tr.args)+1), make([]pjrt.Buffer, len(tr.changed))
 	for _, a := range tr.args {

@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -186,6 +187,81 @@ func TestReplicas(t *testing.T) {
 		sums, id := make([]byte, 8), make([]byte, 4)
 		if err := errors.Join(c.Download(results[d][0], sums), c.Download(results[d][1], id)); err != nil || !slices.Equal(sums, floats(2, 30)) || int(id[0]) != d {
 			t.Errorf("device %d: %v %v %v", d, sums, id, err)
+		}
+	}
+}
+
+// A program that is freed while it runs, or before, for all that the caller knows, runs to its end: on one device and on several.
+func TestFreeWhileRunning(t *testing.T) {
+	c := plugin(t, map[string]any{"cpu_device_count": int64(2)})
+	for replicas, sum := range map[int]string{1: "%x", 2: `"stablehlo.all_reduce"(%x) ({
+      ^bb0(%l: tensor<f32>, %r: tensor<f32>):
+        %s = stablehlo.add %l, %r : tensor<f32>
+        stablehlo.return %s : tensor<f32>
+    }) {replica_groups = dense<[[0, 1]]> : tensor<1x2xi64>} : (tensor<300x300xf32>) -> tensor<300x300xf32>`} {
+		text := `module @m attributes {mhlo.num_replicas = ` + strconv.Itoa(replicas) + ` : i32, mhlo.num_partitions = 1 : i32} {
+  func.func public @main(%a: tensor<300x300xf32>) -> tensor<300x300xf32> {
+    %zero = stablehlo.constant dense<0> : tensor<i32>
+    %one = stablehlo.constant dense<1> : tensor<i32>
+    %many = stablehlo.constant dense<200> : tensor<i32>
+    %n, %x = stablehlo.while(%i = %zero, %y = %a) : tensor<i32>, tensor<300x300xf32>
+    cond {
+      %go = stablehlo.compare LT, %i, %many : (tensor<i32>, tensor<i32>) -> tensor<i1>
+      stablehlo.return %go : tensor<i1>
+    } do {
+      %next = stablehlo.add %i, %one : tensor<i32>
+      %z = stablehlo.dot_general %y, %a, contracting_dims = [1] x [0] : (tensor<300x300xf32>, tensor<300x300xf32>) -> tensor<300x300xf32>
+      stablehlo.return %next, %z : tensor<i32>, tensor<300x300xf32>
+    }
+    %all = ` + sum + `
+    return %all : tensor<300x300xf32>
+  }
+}`
+		if replicas == 1 {
+			text = strings.Replace(strings.Replace(text, "    %all = %x\n", "", 1), "return %all", "return %x", 1)
+		}
+		var unit []float32 // whose products are itself
+		for i := range 300 * 300 {
+			x := float32(0)
+			if i%301 == 0 {
+				x = 1
+			}
+			unit = append(unit, x)
+		}
+		var args [][]pjrt.Buffer
+		for d := range replicas {
+			args = append(args, []pjrt.Buffer{upload(t, c, d, pjrt.F32, []int{300, 300}, floats(unit...))})
+		}
+		var results [][][]pjrt.Buffer
+		for range 3 {
+			e, err := c.Compile([]byte(text), pjrt.CompileOptions{Replicas: replicas})
+			if err != nil {
+				t.Fatal(err)
+			}
+			for range 2 {
+				var outs [][]pjrt.Buffer
+				for range replicas {
+					outs = append(outs, []pjrt.Buffer{c.NewBuffer()})
+				}
+				if err := c.Execute(e, args, outs); err != nil {
+					t.Fatal(err)
+				}
+				results = append(results, outs)
+			}
+			if err := c.FreeExecutable(e); err != nil {
+				t.Fatal(err)
+			}
+			if err := c.Execute(e, args, args); err == nil || !strings.Contains(err.Error(), "no executable") {
+				t.Errorf("a program that was freed: %v", err)
+			}
+		}
+		for _, outs := range results {
+			for d := range replicas {
+				got := make([]byte, 4*len(unit))
+				if err := c.Download(outs[d][0], got); err != nil || binary.LittleEndian.Uint32(got[4*301:]) != math.Float32bits(float32(replicas)) || got[4] != 0 {
+					t.Errorf("%d replicas, device %d: %v, %v", replicas, d, got[:8], err)
+				}
+			}
 		}
 	}
 }
