@@ -206,6 +206,7 @@ func checkMatrix(kernel, name string, length, ld, rows, cols int) {
 type gemmTile struct {
 	rows, cols int // the size of the largest tile
 	lanes      int // a tile reads so many columns of B, or a multiple, whatever its width
+	wideRows   int // up to this height there are tiles of twice the width, for whole ones that B is not copied for
 
 	// balanced: rows are shared out evenly among the tiles, so that the
 	// last one is not much lower than the others (a tile of one row has too few
@@ -230,6 +231,7 @@ type tileArgs struct {
 	aRow, aCol int
 	b          []float32 // rows bRow apart
 	bRow       int
+	bHalf      int       // from b to the second half of the columns of a wide tile
 	c          []float32 // rows ldc apart
 	ldc        int
 	add        []float32 // rows addRow apart; nil is nothing
@@ -284,6 +286,7 @@ type product struct {
 	prepared // instead of b
 
 	kc               int  // length of a block of K
+	width            int  // of the widest tile
 	directA, directB bool // read where it is
 	fuses            bool // widens a half B as it multiplies
 	groupM, groupN   int  // panels of a task
@@ -329,6 +332,10 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 	p.kc = blockLength(k)
 	p.directA = p.readsDirectA(m)
 	p.directB = flags&TransB == 0 && (m <= 128 || m <= 512 && ldb%1024 != 0)
+	p.width = p.tile.cols
+	if m <= p.tile.wideRows && p.half == nil && (p.packed != nil || p.directB) {
+		p.width *= 2
+	}
 	p.fuses = p.half != nil && m <= len(active().half[p.half.format].tiles)
 	p.threads = p.options.Limit.Threads()
 	if m*n < (parallelWork-1)/k+1 {
@@ -518,10 +525,12 @@ func (p *product) compute(task int) {
 	for k0 := 0; k0 < p.k; k0 += p.kc {
 		t.k = min(p.kc, p.k-k0)
 		t.clamp = p.options.Clamp && p.last && k0+t.k == p.k
-		for left := left0; left < right; left += p.tile.cols {
-			t.cols = min(p.tile.cols, right-left)
+		for left := left0; left < right; left += t.cols {
+			if t.cols = p.width; t.cols > right-left {
+				t.cols = min(p.tile.cols, right-left)
+			}
 			p.colsAt(w, left, k0)
-			nextB, nextRows, nextBRow := p.nextPanel(left, left0, right, k0)
+			nextB, nextRows, nextBRow := p.nextPanel(left+t.cols, left0, right, k0)
 			fetched := 0 // of its rows
 			for i := i0; i < i1; i += t.repeat {
 				top, bottom := p.rowPanel(i)
@@ -542,8 +551,8 @@ func (p *product) compute(task int) {
 				switch bottom += (t.repeat - 1) * t.rows; {
 				case i+t.repeat < i1:
 					t.nextC = p.c[(p.i0+bottom)*p.ldc+left:]
-				case left+p.tile.cols < right:
-					t.nextC = p.c[(p.i0+first)*p.ldc+left+p.tile.cols:]
+				case left+t.cols < right:
+					t.nextC = p.c[(p.i0+first)*p.ldc+left+t.cols:]
 				}
 				t.c = p.c[(p.i0+top)*p.ldc+left:]
 				switch {
@@ -589,7 +598,10 @@ func (p *product) rowsAt(t *tileArgs, top, k0 int) {
 func (p *product) colsAt(w *worker, left, k0 int) {
 	t := &w.args
 	if p.packed != nil {
-		t.b, t.bRow = p.packed.at(left, p.k0+k0, t.k), panelCols
+		t.b, t.bRow, t.bHalf = p.packed.at(left, p.k0+k0, t.k), panelCols, p.tile.cols
+		if (left+p.tile.cols)%panelCols == 0 { // the second half is in the next panel
+			t.bHalf = panelCols*t.k - left%panelCols
+		}
 		return
 	}
 	if p.fuses {
@@ -606,7 +618,7 @@ func (p *product) colsAt(w *worker, left, k0 int) {
 		return
 	}
 	if p.directB && t.cols%p.tile.lanes == 0 {
-		t.b, t.bRow = p.b[(p.k0+k0)*p.ldb+left:], p.ldb
+		t.b, t.bRow, t.bHalf = p.b[(p.k0+k0)*p.ldb+left:], p.ldb, p.tile.cols
 		return
 	}
 	w.b = grow(w.b, t.k*p.tile.cols)
@@ -618,11 +630,10 @@ func (p *product) colsAt(w *worker, left, k0 int) {
 	}
 }
 
-// nextPanel returns the panel of B that comes after the one at column left of a task's
+// nextPanel returns the panel of B at column left, which comes after another of a task's
 // columns [left0, right), to be prefetched: its rows, how many there are, and their distance. After a
 // task's last panel it is the first one of the task that the thread will probably take.
 func (p *product) nextPanel(left, left0, right, k0 int) (b []float32, rows, distance int) {
-	left += p.tile.cols
 	if left >= right {
 		left, k0 = left0, k0+p.kc
 	}
@@ -632,6 +643,8 @@ func (p *product) nextPanel(left, left0, right, k0 int) (b []float32, rows, dist
 	rows = min(p.kc, p.k-k0)
 	switch {
 	case left >= p.n || p.flags&TransB != 0:
+		return nil, 0, 0
+	case p.packed != nil && p.width > p.tile.cols: // two long streams, which the processor fetches by itself
 		return nil, 0, 0
 	case p.packed != nil:
 		return p.packed.at(left, p.k0+k0, rows), rows, panelCols

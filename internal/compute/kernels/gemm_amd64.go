@@ -4,6 +4,7 @@ var gemmAVX512 = gemmTile{
 	rows:     14,
 	cols:     32,
 	lanes:    16,
+	wideRows: 2,
 	balanced: true,
 	compute:  gemmTileAVX512,
 	copyRows: func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
@@ -18,6 +19,12 @@ var gemmAVX512 = gemmTile{
 			transposeAVX512(&dst[r], dstStride, &src[r*srcStride], srcStride, min(16, rows-r), cols)
 		}
 	},
+}
+
+// checkWideTile does so for a tile of twice so many columns.
+func checkWideTile(t *tileArgs, half int) {
+	checkTile(t, half)
+	inside(t.b[t.bHalf:], t.bRow, t.k, half)
 }
 
 // tilesAVX512 holds the micro-kernels by rows-1 and vectors-1.
@@ -38,7 +45,15 @@ var tilesAVX512 = [14][2]tileFunction{
 	{gemmTile14x16AVX512, gemmTile14x32AVX512},
 }
 
+// wideTilesAVX512 are those of 64 columns, by rows-1.
+var wideTilesAVX512 = [2]tileFunction{gemmTile1x64AVX512, gemmTile2x64AVX512}
+
 func gemmTileAVX512(t *tileArgs) {
+	if t.cols > 32 {
+		checkWideTile(t, 32)
+		wideTilesAVX512[t.rows-1](t)
+		return
+	}
 	vectors := (t.cols-1)/16 + 1
 	checkTile(t, 16*vectors)
 	tilesAVX512[t.rows-1][vectors-1](t)
@@ -48,6 +63,7 @@ var gemmAVX2 = gemmTile{
 	rows:     6,
 	cols:     16,
 	lanes:    8,
+	wideRows: 2,
 	balanced: true,
 	compute:  gemmTileAVX2,
 	copyRows: func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
@@ -86,7 +102,15 @@ var tilesAVX2 = [6][2]tileFunction{
 	{gemmTile6x8AVX2, gemmTile6x16AVX2},
 }
 
+// wideTilesAVX2 are those of 32 columns, by rows-1.
+var wideTilesAVX2 = [2]tileFunction{gemmTile1x32AVX2, gemmTile2x32AVX2}
+
 func gemmTileAVX2(t *tileArgs) {
+	if t.cols > 16 {
+		checkWideTile(t, 16)
+		wideTilesAVX2[t.rows-1](t)
+		return
+	}
 	vectors := (t.cols-1)/8 + 1
 	checkTile(t, 8*vectors)
 	tilesAVX2[t.rows-1][vectors-1](t)

@@ -64,6 +64,16 @@ func gemmTile6x8AVX2(t *tileArgs)
 //go:noescape
 func gemmTile6x16AVX2(t *tileArgs)
 
+// gemmTile1x32AVX2 computes 1 rows of t. It reads all 32 columns of B.
+//
+//go:noescape
+func gemmTile1x32AVX2(t *tileArgs)
+
+// gemmTile2x32AVX2 computes 2 rows of t. It reads all 32 columns of B.
+//
+//go:noescape
+func gemmTile2x32AVX2(t *tileArgs)
+
 // fmaPeakAVX2 does n times 12 fused multiply-adds of 8 elements each.
 //
 //go:noescape

@@ -10,13 +10,13 @@ TEXT ·gemmTile1x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_1:
@@ -30,11 +30,11 @@ tile_1:
 	MOVQ   64(AX), SI
 	SHLQ   $0x02, SI
 	VXORPS Y0, Y0, Y0
-	MOVQ   184(AX), R8
+	MOVQ   192(AX), R8
 	SHLQ   $0x02, R8
 	MOVQ   24(SP), DI
-	MOVQ   216(AX), R9
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R9
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R9, AX
 	MOVQ   AX, 40(SP)
@@ -77,13 +77,13 @@ loop_2:
 none_3:
 	MOVQ   DI, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R8
+	MOVQ   104(AX), R8
 	SHLQ   $0x02, R8
 	IMUL3Q $0x01, R8, DI
 	ADDQ   8(SP), DI
 	CMPQ   32(SP), $0x01
 	JNE    below_4
-	MOVQ   136(AX), DI
+	MOVQ   144(AX), DI
 
 below_4:
 	MOVQ $+3, 40(SP)
@@ -141,14 +141,14 @@ last_8:
 
 done_9:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x08
 	JE         full_10
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -160,16 +160,16 @@ done_9:
 	MOVQ       CX, 16(SP)
 
 overwrite_12:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_13
-	VBROADCASTSS 244(AX), Y1
-	VBROADCASTSS 248(AX), Y2
+	VBROADCASTSS 252(AX), Y1
+	VBROADCASTSS 256(AX), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 
 free_13:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y1
@@ -179,7 +179,7 @@ free_13:
 	JMP        done_11
 
 full_10:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -189,16 +189,16 @@ full_10:
 	MOVQ   CX, 16(SP)
 
 overwrite_14:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_15
-	VBROADCASTSS 244(AX), Y1
-	VBROADCASTSS 248(AX), Y2
+	VBROADCASTSS 252(AX), Y1
+	VBROADCASTSS 256(AX), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 
 free_15:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -206,7 +206,7 @@ free_15:
 	MOVQ    CX, 8(SP)
 
 done_11:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -238,13 +238,13 @@ TEXT ·gemmTile1x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_16:
@@ -259,11 +259,11 @@ tile_16:
 	SHLQ   $0x02, SI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   184(AX), R8
+	MOVQ   192(AX), R8
 	SHLQ   $0x02, R8
 	MOVQ   24(SP), DI
-	MOVQ   216(AX), R9
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R9
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R9, AX
 	MOVQ   AX, 40(SP)
@@ -314,13 +314,13 @@ loop_17:
 none_18:
 	MOVQ   DI, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R8
+	MOVQ   104(AX), R8
 	SHLQ   $0x02, R8
 	IMUL3Q $0x01, R8, DI
 	ADDQ   8(SP), DI
 	CMPQ   32(SP), $0x01
 	JNE    below_19
-	MOVQ   136(AX), DI
+	MOVQ   144(AX), DI
 
 below_19:
 	MOVQ $+3, 40(SP)
@@ -388,14 +388,14 @@ last_23:
 
 done_24:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x10
 	JE         full_25
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -408,18 +408,18 @@ done_24:
 	MOVQ       CX, 16(SP)
 
 overwrite_27:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_28
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_28:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y2
@@ -430,7 +430,7 @@ free_28:
 	JMP        done_26
 
 full_25:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -441,18 +441,18 @@ full_25:
 	MOVQ   CX, 16(SP)
 
 overwrite_29:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_30
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_30:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -461,7 +461,7 @@ free_30:
 	MOVQ    CX, 8(SP)
 
 done_26:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -475,13 +475,13 @@ TEXT ·gemmTile2x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_31:
@@ -496,11 +496,11 @@ tile_31:
 	SHLQ   $0x02, DI
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
-	MOVQ   184(AX), R9
+	MOVQ   192(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   24(SP), R8
-	MOVQ   216(AX), R10
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R10
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
@@ -551,13 +551,13 @@ loop_32:
 none_33:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R9
+	MOVQ   104(AX), R9
 	SHLQ   $0x02, R9
 	IMUL3Q $0x02, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
 	JNE    below_34
-	MOVQ   136(AX), R8
+	MOVQ   144(AX), R8
 
 below_34:
 	MOVQ $+3, 40(SP)
@@ -625,14 +625,14 @@ last_38:
 
 done_39:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x08
 	JE         full_40
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -648,18 +648,18 @@ done_39:
 	MOVQ       CX, 16(SP)
 
 overwrite_42:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_43
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_43:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y2
@@ -671,7 +671,7 @@ free_43:
 	JMP        done_41
 
 full_40:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -683,18 +683,18 @@ full_40:
 	MOVQ   CX, 16(SP)
 
 overwrite_44:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_45
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_45:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -704,7 +704,7 @@ free_45:
 	MOVQ    CX, 8(SP)
 
 done_41:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -718,13 +718,13 @@ TEXT ·gemmTile2x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_46:
@@ -741,11 +741,11 @@ tile_46:
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
-	MOVQ   184(AX), R9
+	MOVQ   192(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   24(SP), R8
-	MOVQ   216(AX), R10
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R10
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
@@ -808,13 +808,13 @@ loop_47:
 none_48:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R9
+	MOVQ   104(AX), R9
 	SHLQ   $0x02, R9
 	IMUL3Q $0x02, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
 	JNE    below_49
-	MOVQ   136(AX), R8
+	MOVQ   144(AX), R8
 
 below_49:
 	MOVQ $+3, 40(SP)
@@ -897,14 +897,14 @@ last_53:
 
 done_54:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x10
 	JE         full_55
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -922,11 +922,11 @@ done_54:
 	MOVQ       CX, 16(SP)
 
 overwrite_57:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_58
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -937,7 +937,7 @@ overwrite_57:
 	VMINPS       Y3, Y5, Y3
 
 free_58:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y4
@@ -951,7 +951,7 @@ free_58:
 	JMP        done_56
 
 full_55:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -965,11 +965,11 @@ full_55:
 	MOVQ   CX, 16(SP)
 
 overwrite_59:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_60
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -980,7 +980,7 @@ overwrite_59:
 	VMINPS       Y3, Y5, Y3
 
 free_60:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -992,7 +992,7 @@ free_60:
 	MOVQ    CX, 8(SP)
 
 done_56:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -1006,13 +1006,13 @@ TEXT ·gemmTile3x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_61:
@@ -1028,11 +1028,11 @@ tile_61:
 	VXORPS Y0, Y0, Y0
 	VXORPS Y1, Y1, Y1
 	VXORPS Y2, Y2, Y2
-	MOVQ   184(AX), R9
+	MOVQ   192(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   24(SP), R8
-	MOVQ   216(AX), R10
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R10
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
@@ -1091,13 +1091,13 @@ loop_62:
 none_63:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R9
+	MOVQ   104(AX), R9
 	SHLQ   $0x02, R9
 	IMUL3Q $0x03, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
 	JNE    below_64
-	MOVQ   136(AX), R8
+	MOVQ   144(AX), R8
 
 below_64:
 	MOVQ $+3, 40(SP)
@@ -1175,14 +1175,14 @@ last_68:
 
 done_69:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x08
 	JE         full_70
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -1202,11 +1202,11 @@ done_69:
 	MOVQ       CX, 16(SP)
 
 overwrite_72:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_73
-	VBROADCASTSS 244(AX), Y3
-	VBROADCASTSS 248(AX), Y4
+	VBROADCASTSS 252(AX), Y3
+	VBROADCASTSS 256(AX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
@@ -1215,7 +1215,7 @@ overwrite_72:
 	VMINPS       Y2, Y4, Y2
 
 free_73:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y3
@@ -1229,7 +1229,7 @@ free_73:
 	JMP        done_71
 
 full_70:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1243,11 +1243,11 @@ full_70:
 	MOVQ   CX, 16(SP)
 
 overwrite_74:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_75
-	VBROADCASTSS 244(AX), Y3
-	VBROADCASTSS 248(AX), Y4
+	VBROADCASTSS 252(AX), Y3
+	VBROADCASTSS 256(AX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
@@ -1256,7 +1256,7 @@ overwrite_74:
 	VMINPS       Y2, Y4, Y2
 
 free_75:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -1268,7 +1268,7 @@ free_75:
 	MOVQ    CX, 8(SP)
 
 done_71:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -1282,13 +1282,13 @@ TEXT ·gemmTile3x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_76:
@@ -1307,11 +1307,11 @@ tile_76:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	VXORPS Y5, Y5, Y5
-	MOVQ   184(AX), R9
+	MOVQ   192(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   24(SP), R8
-	MOVQ   216(AX), R10
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R10
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
@@ -1386,13 +1386,13 @@ loop_77:
 none_78:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R9
+	MOVQ   104(AX), R9
 	SHLQ   $0x02, R9
 	IMUL3Q $0x03, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
 	JNE    below_79
-	MOVQ   136(AX), R8
+	MOVQ   144(AX), R8
 
 below_79:
 	MOVQ $+3, 40(SP)
@@ -1490,14 +1490,14 @@ last_83:
 
 done_84:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x10
 	JE         full_85
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -1520,11 +1520,11 @@ done_84:
 	MOVQ       CX, 16(SP)
 
 overwrite_87:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_88
-	VBROADCASTSS 244(AX), Y6
-	VBROADCASTSS 248(AX), Y7
+	VBROADCASTSS 252(AX), Y6
+	VBROADCASTSS 256(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -1539,7 +1539,7 @@ overwrite_87:
 	VMINPS       Y5, Y7, Y5
 
 free_88:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y6
@@ -1556,7 +1556,7 @@ free_88:
 	JMP        done_86
 
 full_85:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1573,11 +1573,11 @@ full_85:
 	MOVQ   CX, 16(SP)
 
 overwrite_89:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_90
-	VBROADCASTSS 244(AX), Y6
-	VBROADCASTSS 248(AX), Y7
+	VBROADCASTSS 252(AX), Y6
+	VBROADCASTSS 256(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -1592,7 +1592,7 @@ overwrite_89:
 	VMINPS       Y5, Y7, Y5
 
 free_90:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -1607,7 +1607,7 @@ free_90:
 	MOVQ    CX, 8(SP)
 
 done_86:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -1621,13 +1621,13 @@ TEXT ·gemmTile4x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_91:
@@ -1645,11 +1645,11 @@ tile_91:
 	VXORPS Y2, Y2, Y2
 	VXORPS Y3, Y3, Y3
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   184(AX), R10
+	MOVQ   192(AX), R10
 	SHLQ   $0x02, R10
 	MOVQ   24(SP), R9
-	MOVQ   216(AX), R11
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R11
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
@@ -1716,13 +1716,13 @@ loop_92:
 none_93:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R10
+	MOVQ   104(AX), R10
 	SHLQ   $0x02, R10
 	IMUL3Q $0x04, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
 	JNE    below_94
-	MOVQ   136(AX), R9
+	MOVQ   144(AX), R9
 
 below_94:
 	MOVQ $+3, 40(SP)
@@ -1810,14 +1810,14 @@ last_98:
 
 done_99:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x08
 	JE         full_100
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -1841,11 +1841,11 @@ done_99:
 	MOVQ       CX, 16(SP)
 
 overwrite_102:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_103
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -1856,7 +1856,7 @@ overwrite_102:
 	VMINPS       Y3, Y5, Y3
 
 free_103:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y4
@@ -1872,7 +1872,7 @@ free_103:
 	JMP        done_101
 
 full_100:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1888,11 +1888,11 @@ full_100:
 	MOVQ   CX, 16(SP)
 
 overwrite_104:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_105
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -1903,7 +1903,7 @@ overwrite_104:
 	VMINPS       Y3, Y5, Y3
 
 free_105:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -1917,7 +1917,7 @@ free_105:
 	MOVQ    CX, 8(SP)
 
 done_101:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -1931,13 +1931,13 @@ TEXT ·gemmTile4x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_106:
@@ -1959,11 +1959,11 @@ tile_106:
 	VXORPS Y6, Y6, Y6
 	VXORPS Y7, Y7, Y7
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   184(AX), R10
+	MOVQ   192(AX), R10
 	SHLQ   $0x02, R10
 	MOVQ   24(SP), R9
-	MOVQ   216(AX), R11
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R11
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
@@ -2050,13 +2050,13 @@ loop_107:
 none_108:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R10
+	MOVQ   104(AX), R10
 	SHLQ   $0x02, R10
 	IMUL3Q $0x04, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
 	JNE    below_109
-	MOVQ   136(AX), R9
+	MOVQ   144(AX), R9
 
 below_109:
 	MOVQ $+3, 40(SP)
@@ -2169,14 +2169,14 @@ last_113:
 
 done_114:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x10
 	JE         full_115
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -2204,11 +2204,11 @@ done_114:
 	MOVQ       CX, 16(SP)
 
 overwrite_117:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_118
-	VBROADCASTSS 244(AX), Y8
-	VBROADCASTSS 248(AX), Y9
+	VBROADCASTSS 252(AX), Y8
+	VBROADCASTSS 256(AX), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -2227,7 +2227,7 @@ overwrite_117:
 	VMINPS       Y7, Y9, Y7
 
 free_118:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y8
@@ -2247,7 +2247,7 @@ free_118:
 	JMP        done_116
 
 full_115:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -2267,11 +2267,11 @@ full_115:
 	MOVQ   CX, 16(SP)
 
 overwrite_119:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_120
-	VBROADCASTSS 244(AX), Y8
-	VBROADCASTSS 248(AX), Y9
+	VBROADCASTSS 252(AX), Y8
+	VBROADCASTSS 256(AX), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -2290,7 +2290,7 @@ overwrite_119:
 	VMINPS       Y7, Y9, Y7
 
 free_120:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -2308,7 +2308,7 @@ free_120:
 	MOVQ    CX, 8(SP)
 
 done_116:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -2322,13 +2322,13 @@ TEXT ·gemmTile5x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_121:
@@ -2347,11 +2347,11 @@ tile_121:
 	VXORPS Y3, Y3, Y3
 	VXORPS Y4, Y4, Y4
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   184(AX), R10
+	MOVQ   192(AX), R10
 	SHLQ   $0x02, R10
 	MOVQ   24(SP), R9
-	MOVQ   216(AX), R11
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R11
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
@@ -2422,13 +2422,13 @@ loop_122:
 none_123:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R10
+	MOVQ   104(AX), R10
 	SHLQ   $0x02, R10
 	IMUL3Q $0x05, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
 	JNE    below_124
-	MOVQ   136(AX), R9
+	MOVQ   144(AX), R9
 
 below_124:
 	MOVQ $+3, 40(SP)
@@ -2526,14 +2526,14 @@ last_128:
 
 done_129:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x08
 	JE         full_130
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -2561,11 +2561,11 @@ done_129:
 	MOVQ       CX, 16(SP)
 
 overwrite_132:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_133
-	VBROADCASTSS 244(AX), Y5
-	VBROADCASTSS 248(AX), Y6
+	VBROADCASTSS 252(AX), Y5
+	VBROADCASTSS 256(AX), Y6
 	VMAXPS       Y0, Y5, Y0
 	VMINPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y5, Y1
@@ -2578,7 +2578,7 @@ overwrite_132:
 	VMINPS       Y4, Y6, Y4
 
 free_133:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y5
@@ -2596,7 +2596,7 @@ free_133:
 	JMP        done_131
 
 full_130:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -2614,11 +2614,11 @@ full_130:
 	MOVQ   CX, 16(SP)
 
 overwrite_134:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_135
-	VBROADCASTSS 244(AX), Y5
-	VBROADCASTSS 248(AX), Y6
+	VBROADCASTSS 252(AX), Y5
+	VBROADCASTSS 256(AX), Y6
 	VMAXPS       Y0, Y5, Y0
 	VMINPS       Y0, Y6, Y0
 	VMAXPS       Y1, Y5, Y1
@@ -2631,7 +2631,7 @@ overwrite_134:
 	VMINPS       Y4, Y6, Y4
 
 free_135:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -2647,7 +2647,7 @@ free_135:
 	MOVQ    CX, 8(SP)
 
 done_131:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -2661,13 +2661,13 @@ TEXT ·gemmTile5x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_136:
@@ -2691,11 +2691,11 @@ tile_136:
 	VXORPS Y8, Y8, Y8
 	VXORPS Y9, Y9, Y9
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   184(AX), R10
+	MOVQ   192(AX), R10
 	SHLQ   $0x02, R10
 	MOVQ   24(SP), R9
-	MOVQ   216(AX), R11
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R11
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
@@ -2790,13 +2790,13 @@ loop_137:
 none_138:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R10
+	MOVQ   104(AX), R10
 	SHLQ   $0x02, R10
 	IMUL3Q $0x05, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
 	JNE    below_139
-	MOVQ   136(AX), R9
+	MOVQ   144(AX), R9
 
 below_139:
 	MOVQ $+3, 40(SP)
@@ -2924,14 +2924,14 @@ last_143:
 
 done_144:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x10
 	JE         full_145
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -2964,11 +2964,11 @@ done_144:
 	MOVQ       CX, 16(SP)
 
 overwrite_147:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_148
-	VBROADCASTSS 244(AX), Y10
-	VBROADCASTSS 248(AX), Y11
+	VBROADCASTSS 252(AX), Y10
+	VBROADCASTSS 256(AX), Y11
 	VMAXPS       Y0, Y10, Y0
 	VMINPS       Y0, Y11, Y0
 	VMAXPS       Y1, Y10, Y1
@@ -2991,7 +2991,7 @@ overwrite_147:
 	VMINPS       Y9, Y11, Y9
 
 free_148:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y10
@@ -3014,7 +3014,7 @@ free_148:
 	JMP        done_146
 
 full_145:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -3037,11 +3037,11 @@ full_145:
 	MOVQ   CX, 16(SP)
 
 overwrite_149:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_150
-	VBROADCASTSS 244(AX), Y10
-	VBROADCASTSS 248(AX), Y11
+	VBROADCASTSS 252(AX), Y10
+	VBROADCASTSS 256(AX), Y11
 	VMAXPS       Y0, Y10, Y0
 	VMINPS       Y0, Y11, Y0
 	VMAXPS       Y1, Y10, Y1
@@ -3064,7 +3064,7 @@ overwrite_149:
 	VMINPS       Y9, Y11, Y9
 
 free_150:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -3085,7 +3085,7 @@ free_150:
 	MOVQ    CX, 8(SP)
 
 done_146:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -3099,13 +3099,13 @@ TEXT ·gemmTile6x8AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_151:
@@ -3126,11 +3126,11 @@ tile_151:
 	VXORPS Y5, Y5, Y5
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   184(AX), R11
+	MOVQ   192(AX), R11
 	SHLQ   $0x02, R11
 	MOVQ   24(SP), R10
-	MOVQ   216(AX), R12
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R12
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
 	MOVQ   AX, 40(SP)
@@ -3209,13 +3209,13 @@ loop_152:
 none_153:
 	MOVQ   R10, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R11
+	MOVQ   104(AX), R11
 	SHLQ   $0x02, R11
 	IMUL3Q $0x06, R11, R10
 	ADDQ   8(SP), R10
 	CMPQ   32(SP), $0x01
 	JNE    below_154
-	MOVQ   136(AX), R10
+	MOVQ   144(AX), R10
 
 below_154:
 	MOVQ $+3, 40(SP)
@@ -3323,14 +3323,14 @@ last_158:
 
 done_159:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x08
 	JE         full_160
 	SUBQ       $0x00, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -3362,11 +3362,11 @@ done_159:
 	MOVQ       CX, 16(SP)
 
 overwrite_162:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_163
-	VBROADCASTSS 244(AX), Y6
-	VBROADCASTSS 248(AX), Y7
+	VBROADCASTSS 252(AX), Y6
+	VBROADCASTSS 256(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -3381,7 +3381,7 @@ overwrite_162:
 	VMINPS       Y5, Y7, Y5
 
 free_163:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y6
@@ -3401,7 +3401,7 @@ free_163:
 	JMP        done_161
 
 full_160:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -3421,11 +3421,11 @@ full_160:
 	MOVQ   CX, 16(SP)
 
 overwrite_164:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_165
-	VBROADCASTSS 244(AX), Y6
-	VBROADCASTSS 248(AX), Y7
+	VBROADCASTSS 252(AX), Y6
+	VBROADCASTSS 256(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -3440,7 +3440,7 @@ overwrite_164:
 	VMINPS       Y5, Y7, Y5
 
 free_165:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -3458,7 +3458,7 @@ free_165:
 	MOVQ    CX, 8(SP)
 
 done_161:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -3472,13 +3472,13 @@ TEXT ·gemmTile6x16AVX2(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_166:
@@ -3505,11 +3505,11 @@ tile_166:
 	VXORPS Y11, Y11, Y11
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   184(AX), R11
+	MOVQ   192(AX), R11
 	SHLQ   $0x02, R11
 	MOVQ   24(SP), R10
-	MOVQ   216(AX), R12
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R12
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
 	MOVQ   AX, 40(SP)
@@ -3616,13 +3616,13 @@ loop_167:
 none_168:
 	MOVQ   R10, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R11
+	MOVQ   104(AX), R11
 	SHLQ   $0x02, R11
 	IMUL3Q $0x06, R11, R10
 	ADDQ   8(SP), R10
 	CMPQ   32(SP), $0x01
 	JNE    below_169
-	MOVQ   136(AX), R10
+	MOVQ   144(AX), R10
 
 below_169:
 	MOVQ $+3, 40(SP)
@@ -3765,14 +3765,14 @@ last_173:
 
 done_174:
 	MOVQ       t+0(FP), AX
-	MOVQ       208(AX), CX
+	MOVQ       216(AX), CX
 	CMPQ       CX, $0x10
 	JE         full_175
 	SUBQ       $0x08, CX
 	LEAQ       lanes_AVX2<>+32(SB), DX
 	SHLQ       $0x02, CX
 	SUBQ       CX, DX
-	MOVQ       128(AX), BX
+	MOVQ       136(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       16(SP), CX
 	TESTQ      CX, CX
@@ -3810,11 +3810,11 @@ done_174:
 	MOVQ       CX, 16(SP)
 
 overwrite_177:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_178
-	VBROADCASTSS 244(AX), Y12
-	VBROADCASTSS 248(AX), Y13
+	VBROADCASTSS 252(AX), Y12
+	VBROADCASTSS 256(AX), Y13
 	VMAXPS       Y0, Y12, Y0
 	VMINPS       Y0, Y13, Y0
 	VMAXPS       Y1, Y12, Y1
@@ -3841,7 +3841,7 @@ overwrite_177:
 	VMINPS       Y11, Y13, Y11
 
 free_178:
-	MOVQ       96(AX), BX
+	MOVQ       104(AX), BX
 	SHLQ       $0x02, BX
 	MOVQ       8(SP), CX
 	VMOVUPS    (DX), Y12
@@ -3867,7 +3867,7 @@ free_178:
 	JMP        done_176
 
 full_175:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -3893,11 +3893,11 @@ full_175:
 	MOVQ   CX, 16(SP)
 
 overwrite_179:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_180
-	VBROADCASTSS 244(AX), Y12
-	VBROADCASTSS 248(AX), Y13
+	VBROADCASTSS 252(AX), Y12
+	VBROADCASTSS 256(AX), Y13
 	VMAXPS       Y0, Y12, Y0
 	VMINPS       Y0, Y13, Y0
 	VMAXPS       Y1, Y12, Y1
@@ -3924,7 +3924,7 @@ overwrite_179:
 	VMINPS       Y11, Y13, Y11
 
 free_180:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Y0, (CX)
@@ -3948,11 +3948,572 @@ free_180:
 	MOVQ    CX, 8(SP)
 
 done_176:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
 	JNZ  tile_166
+	VZEROUPPER
+	RET
+
+// func gemmTile1x32AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile1x32AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 80(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 240(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_181:
+	MOVQ   t+0(FP), AX
+	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   64(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   72(AX), DI
+	SHLQ   $0x02, DI
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	MOVQ   192(AX), R9
+	SHLQ   $0x02, R9
+	MOVQ   24(SP), R8
+	MOVQ   224(AX), R10
+	MOVQ   200(AX), AX
+	NEGQ   AX
+	ADDQ   R10, AX
+	MOVQ   AX, 40(SP)
+	CMPQ   R10, 40(SP)
+	JLE    none_183
+
+loop_182:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y4, Y0
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         BX, CX
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y4, Y0
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         BX, CX
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y4, Y0
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         BX, CX
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y4, Y0
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         BX, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, 40(SP)
+	JG           loop_182
+
+none_183:
+	MOVQ   R8, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   104(AX), R9
+	SHLQ   $0x02, R9
+	IMUL3Q $0x01, R9, R8
+	ADDQ   8(SP), R8
+	CMPQ   32(SP), $0x01
+	JNE    below_184
+	MOVQ   144(AX), R8
+
+below_184:
+	MOVQ $+3, 40(SP)
+	LEAQ (R10), AX
+	MOVQ AX, 48(SP)
+	CMPQ R10, 40(SP)
+	JLE  none_186
+
+loop_185:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y4, Y0
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         BX, CX
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y4, Y0
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         BX, CX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y4, Y0
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         BX, CX
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	CMPQ         R10, 48(SP)
+	JG           more_187
+	XORQ         R9, R9
+
+more_187:
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y4, Y0
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         BX, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, 40(SP)
+	JG           loop_185
+
+none_186:
+	TESTQ R10, R10
+	JZ    done_189
+
+last_188:
+	VMOVUPS      (DX), Y4
+	VMOVUPS      32(DX), Y5
+	VMOVUPS      (DX)(DI*1), Y6
+	VMOVUPS      32(DX)(DI*1), Y7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Y8
+	VFMADD231PS  Y8, Y4, Y0
+	VFMADD231PS  Y8, Y5, Y1
+	VFMADD231PS  Y8, Y6, Y2
+	VFMADD231PS  Y8, Y7, Y3
+	ADDQ         BX, CX
+	DECQ         R10
+	JNZ          last_188
+
+done_189:
+	MOVQ   t+0(FP), AX
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_190
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	VADDPS 64(CX), Y2, Y2
+	VADDPS 96(CX), Y3, Y3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_190:
+	MOVB         248(AX), CL
+	TESTB        CL, CL
+	JZ           free_191
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
+	VMAXPS       Y0, Y4, Y0
+	VMINPS       Y0, Y5, Y0
+	VMAXPS       Y1, Y4, Y1
+	VMINPS       Y1, Y5, Y1
+	VMAXPS       Y2, Y4, Y2
+	VMINPS       Y2, Y5, Y2
+	VMAXPS       Y3, Y4, Y3
+	VMINPS       Y3, Y5, Y3
+
+free_191:
+	MOVQ    104(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    232(AX), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    32(SP)
+	JNZ     tile_181
+	VZEROUPPER
+	RET
+
+// func gemmTile2x32AVX2(t *tileArgs)
+// Requires: AVX, FMA3, MMX+
+TEXT ·gemmTile2x32AVX2(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 80(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 240(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_192:
+	MOVQ   t+0(FP), AX
+	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   72(AX), R8
+	SHLQ   $0x02, R8
+	VXORPS Y0, Y0, Y0
+	VXORPS Y1, Y1, Y1
+	VXORPS Y2, Y2, Y2
+	VXORPS Y3, Y3, Y3
+	VXORPS Y4, Y4, Y4
+	VXORPS Y5, Y5, Y5
+	VXORPS Y6, Y6, Y6
+	VXORPS Y7, Y7, Y7
+	MOVQ   192(AX), R10
+	SHLQ   $0x02, R10
+	MOVQ   24(SP), R9
+	MOVQ   224(AX), R11
+	MOVQ   200(AX), AX
+	NEGQ   AX
+	ADDQ   R11, AX
+	MOVQ   AX, 40(SP)
+	CMPQ   R11, 40(SP)
+	JLE    none_194
+
+loop_193:
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, 40(SP)
+	JG           loop_193
+
+none_194:
+	MOVQ   R9, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   104(AX), R10
+	SHLQ   $0x02, R10
+	IMUL3Q $0x02, R10, R9
+	ADDQ   8(SP), R9
+	CMPQ   32(SP), $0x01
+	JNE    below_195
+	MOVQ   144(AX), R9
+
+below_195:
+	MOVQ $+3, 40(SP)
+	LEAQ (R11), AX
+	MOVQ AX, 48(SP)
+	CMPQ R11, 40(SP)
+	JLE  none_197
+
+loop_196:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         SI, CX
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         SI, CX
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R11, 48(SP)
+	JG           more_198
+	XORQ         R10, R10
+
+more_198:
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, 40(SP)
+	JG           loop_196
+
+none_197:
+	TESTQ R11, R11
+	JZ    done_200
+
+last_199:
+	VMOVUPS      (DX), Y8
+	VMOVUPS      32(DX), Y9
+	VMOVUPS      (DX)(R8*1), Y10
+	VMOVUPS      32(DX)(R8*1), Y11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Y12
+	VFMADD231PS  Y12, Y8, Y0
+	VFMADD231PS  Y12, Y9, Y1
+	VFMADD231PS  Y12, Y10, Y2
+	VFMADD231PS  Y12, Y11, Y3
+	VBROADCASTSS (CX)(BX*1), Y12
+	VFMADD231PS  Y12, Y8, Y4
+	VFMADD231PS  Y12, Y9, Y5
+	VFMADD231PS  Y12, Y10, Y6
+	VFMADD231PS  Y12, Y11, Y7
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          last_199
+
+done_200:
+	MOVQ   t+0(FP), AX
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_201
+	VADDPS (CX), Y0, Y0
+	VADDPS 32(CX), Y1, Y1
+	VADDPS 64(CX), Y2, Y2
+	VADDPS 96(CX), Y3, Y3
+	ADDQ   DX, CX
+	VADDPS (CX), Y4, Y4
+	VADDPS 32(CX), Y5, Y5
+	VADDPS 64(CX), Y6, Y6
+	VADDPS 96(CX), Y7, Y7
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_201:
+	MOVB         248(AX), CL
+	TESTB        CL, CL
+	JZ           free_202
+	VBROADCASTSS 252(AX), Y8
+	VBROADCASTSS 256(AX), Y9
+	VMAXPS       Y0, Y8, Y0
+	VMINPS       Y0, Y9, Y0
+	VMAXPS       Y1, Y8, Y1
+	VMINPS       Y1, Y9, Y1
+	VMAXPS       Y2, Y8, Y2
+	VMINPS       Y2, Y9, Y2
+	VMAXPS       Y3, Y8, Y3
+	VMINPS       Y3, Y9, Y3
+	VMAXPS       Y4, Y8, Y4
+	VMINPS       Y4, Y9, Y4
+	VMAXPS       Y5, Y8, Y5
+	VMINPS       Y5, Y9, Y5
+	VMAXPS       Y6, Y8, Y6
+	VMINPS       Y6, Y9, Y6
+	VMAXPS       Y7, Y8, Y7
+	VMINPS       Y7, Y9, Y7
+
+free_202:
+	MOVQ    104(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
+	VMOVUPS Y0, (CX)
+	VMOVUPS Y1, 32(CX)
+	VMOVUPS Y2, 64(CX)
+	VMOVUPS Y3, 96(CX)
+	ADDQ    DX, CX
+	VMOVUPS Y4, (CX)
+	VMOVUPS Y5, 32(CX)
+	VMOVUPS Y6, 64(CX)
+	VMOVUPS Y7, 96(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    232(AX), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    32(SP)
+	JNZ     tile_192
 	VZEROUPPER
 	RET
 
@@ -3974,7 +4535,7 @@ TEXT ·fmaPeakAVX2(SB), NOSPLIT, $0-8
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-loop_181:
+loop_203:
 	VFMADD231PS Y0, Y0, Y1
 	VFMADD231PS Y0, Y0, Y2
 	VFMADD231PS Y0, Y0, Y3
@@ -3988,6 +4549,6 @@ loop_181:
 	VFMADD231PS Y0, Y0, Y11
 	VFMADD231PS Y0, Y0, Y12
 	DECQ        AX
-	JG          loop_181
+	JG          loop_203
 	VZEROUPPER
 	RET

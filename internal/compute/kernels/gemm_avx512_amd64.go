@@ -144,6 +144,16 @@ func gemmTile14x16AVX512(t *tileArgs)
 //go:noescape
 func gemmTile14x32AVX512(t *tileArgs)
 
+// gemmTile1x64AVX512 computes 1 rows of t. It reads all 64 columns of B.
+//
+//go:noescape
+func gemmTile1x64AVX512(t *tileArgs)
+
+// gemmTile2x64AVX512 computes 2 rows of t. It reads all 64 columns of B.
+//
+//go:noescape
+func gemmTile2x64AVX512(t *tileArgs)
+
 // fmaPeakAVX512 does n times 24 fused multiply-adds of 16 elements each.
 //
 //go:noescape

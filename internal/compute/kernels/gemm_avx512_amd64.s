@@ -10,13 +10,13 @@ TEXT ·gemmTile1x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_1:
@@ -30,11 +30,11 @@ tile_1:
 	MOVQ   64(AX), SI
 	SHLQ   $0x02, SI
 	VPXORD Z0, Z0, Z0
-	MOVQ   184(AX), R8
+	MOVQ   192(AX), R8
 	SHLQ   $0x02, R8
 	MOVQ   24(SP), DI
-	MOVQ   216(AX), R9
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R9
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R9, AX
 	MOVQ   AX, 40(SP)
@@ -77,13 +77,13 @@ loop_2:
 none_3:
 	MOVQ   DI, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R8
+	MOVQ   104(AX), R8
 	SHLQ   $0x02, R8
 	IMUL3Q $0x01, R8, DI
 	ADDQ   8(SP), DI
 	CMPQ   32(SP), $0x01
 	JNE    below_4
-	MOVQ   136(AX), DI
+	MOVQ   144(AX), DI
 
 below_4:
 	MOVQ $+3, 40(SP)
@@ -141,14 +141,14 @@ last_8:
 
 done_9:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_10
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -159,16 +159,16 @@ done_9:
 	MOVQ      CX, 16(SP)
 
 overwrite_12:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_13
-	VBROADCASTSS 244(AX), Z1
-	VBROADCASTSS 248(AX), Z2
+	VBROADCASTSS 252(AX), Z1
+	VBROADCASTSS 256(AX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 
 free_13:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -177,7 +177,7 @@ free_13:
 	JMP     done_11
 
 full_10:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -187,16 +187,16 @@ full_10:
 	MOVQ   CX, 16(SP)
 
 overwrite_14:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_15
-	VBROADCASTSS 244(AX), Z1
-	VBROADCASTSS 248(AX), Z2
+	VBROADCASTSS 252(AX), Z1
+	VBROADCASTSS 256(AX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 
 free_15:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -204,7 +204,7 @@ free_15:
 	MOVQ    CX, 8(SP)
 
 done_11:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -218,13 +218,13 @@ TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_16:
@@ -239,11 +239,11 @@ tile_16:
 	SHLQ   $0x02, SI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   184(AX), R8
+	MOVQ   192(AX), R8
 	SHLQ   $0x02, R8
 	MOVQ   24(SP), DI
-	MOVQ   216(AX), R9
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R9
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R9, AX
 	MOVQ   AX, 40(SP)
@@ -298,13 +298,13 @@ loop_17:
 none_18:
 	MOVQ   DI, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R8
+	MOVQ   104(AX), R8
 	SHLQ   $0x02, R8
 	IMUL3Q $0x01, R8, DI
 	ADDQ   8(SP), DI
 	CMPQ   32(SP), $0x01
 	JNE    below_19
-	MOVQ   136(AX), DI
+	MOVQ   144(AX), DI
 
 below_19:
 	MOVQ $+3, 40(SP)
@@ -374,14 +374,14 @@ last_23:
 
 done_24:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_25
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -393,18 +393,18 @@ done_24:
 	MOVQ      CX, 16(SP)
 
 overwrite_27:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_28
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_28:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -414,7 +414,7 @@ free_28:
 	JMP     done_26
 
 full_25:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -425,18 +425,18 @@ full_25:
 	MOVQ   CX, 16(SP)
 
 overwrite_29:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_30
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_30:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -445,7 +445,7 @@ free_30:
 	MOVQ    CX, 8(SP)
 
 done_26:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -459,13 +459,13 @@ TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_31:
@@ -480,11 +480,11 @@ tile_31:
 	SHLQ   $0x02, DI
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
-	MOVQ   184(AX), R9
+	MOVQ   192(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   24(SP), R8
-	MOVQ   216(AX), R10
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R10
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
@@ -535,13 +535,13 @@ loop_32:
 none_33:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R9
+	MOVQ   104(AX), R9
 	SHLQ   $0x02, R9
 	IMUL3Q $0x02, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
 	JNE    below_34
-	MOVQ   136(AX), R8
+	MOVQ   144(AX), R8
 
 below_34:
 	MOVQ $+3, 40(SP)
@@ -609,14 +609,14 @@ last_38:
 
 done_39:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_40
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -630,18 +630,18 @@ done_39:
 	MOVQ      CX, 16(SP)
 
 overwrite_42:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_43
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_43:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -652,7 +652,7 @@ free_43:
 	JMP     done_41
 
 full_40:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -664,18 +664,18 @@ full_40:
 	MOVQ   CX, 16(SP)
 
 overwrite_44:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_45
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_45:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -685,7 +685,7 @@ free_45:
 	MOVQ    CX, 8(SP)
 
 done_41:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -699,13 +699,13 @@ TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_46:
@@ -722,11 +722,11 @@ tile_46:
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
-	MOVQ   184(AX), R9
+	MOVQ   192(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   24(SP), R8
-	MOVQ   216(AX), R10
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R10
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
@@ -793,13 +793,13 @@ loop_47:
 none_48:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R9
+	MOVQ   104(AX), R9
 	SHLQ   $0x02, R9
 	IMUL3Q $0x02, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
 	JNE    below_49
-	MOVQ   136(AX), R8
+	MOVQ   144(AX), R8
 
 below_49:
 	MOVQ $+3, 40(SP)
@@ -884,14 +884,14 @@ last_53:
 
 done_54:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_55
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -907,11 +907,11 @@ done_54:
 	MOVQ      CX, 16(SP)
 
 overwrite_57:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_58
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -922,7 +922,7 @@ overwrite_57:
 	VMINPS       Z3, Z5, Z3
 
 free_58:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -935,7 +935,7 @@ free_58:
 	JMP     done_56
 
 full_55:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -949,11 +949,11 @@ full_55:
 	MOVQ   CX, 16(SP)
 
 overwrite_59:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_60
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -964,7 +964,7 @@ overwrite_59:
 	VMINPS       Z3, Z5, Z3
 
 free_60:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -976,7 +976,7 @@ free_60:
 	MOVQ    CX, 8(SP)
 
 done_56:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -990,13 +990,13 @@ TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_61:
@@ -1012,11 +1012,11 @@ tile_61:
 	VPXORD Z0, Z0, Z0
 	VPXORD Z1, Z1, Z1
 	VPXORD Z2, Z2, Z2
-	MOVQ   184(AX), R9
+	MOVQ   192(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   24(SP), R8
-	MOVQ   216(AX), R10
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R10
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
@@ -1075,13 +1075,13 @@ loop_62:
 none_63:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R9
+	MOVQ   104(AX), R9
 	SHLQ   $0x02, R9
 	IMUL3Q $0x03, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
 	JNE    below_64
-	MOVQ   136(AX), R8
+	MOVQ   144(AX), R8
 
 below_64:
 	MOVQ $+3, 40(SP)
@@ -1159,14 +1159,14 @@ last_68:
 
 done_69:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_70
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -1183,11 +1183,11 @@ done_69:
 	MOVQ      CX, 16(SP)
 
 overwrite_72:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_73
-	VBROADCASTSS 244(AX), Z3
-	VBROADCASTSS 248(AX), Z4
+	VBROADCASTSS 252(AX), Z3
+	VBROADCASTSS 256(AX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -1196,7 +1196,7 @@ overwrite_72:
 	VMINPS       Z2, Z4, Z2
 
 free_73:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -1209,7 +1209,7 @@ free_73:
 	JMP     done_71
 
 full_70:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1223,11 +1223,11 @@ full_70:
 	MOVQ   CX, 16(SP)
 
 overwrite_74:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_75
-	VBROADCASTSS 244(AX), Z3
-	VBROADCASTSS 248(AX), Z4
+	VBROADCASTSS 252(AX), Z3
+	VBROADCASTSS 256(AX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -1236,7 +1236,7 @@ overwrite_74:
 	VMINPS       Z2, Z4, Z2
 
 free_75:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -1248,7 +1248,7 @@ free_75:
 	MOVQ    CX, 8(SP)
 
 done_71:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -1262,13 +1262,13 @@ TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_76:
@@ -1287,11 +1287,11 @@ tile_76:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	VPXORD Z5, Z5, Z5
-	MOVQ   184(AX), R9
+	MOVQ   192(AX), R9
 	SHLQ   $0x02, R9
 	MOVQ   24(SP), R8
-	MOVQ   216(AX), R10
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R10
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
@@ -1370,13 +1370,13 @@ loop_77:
 none_78:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R9
+	MOVQ   104(AX), R9
 	SHLQ   $0x02, R9
 	IMUL3Q $0x03, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
 	JNE    below_79
-	MOVQ   136(AX), R8
+	MOVQ   144(AX), R8
 
 below_79:
 	MOVQ $+3, 40(SP)
@@ -1476,14 +1476,14 @@ last_83:
 
 done_84:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_85
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -1503,11 +1503,11 @@ done_84:
 	MOVQ      CX, 16(SP)
 
 overwrite_87:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_88
-	VBROADCASTSS 244(AX), Z6
-	VBROADCASTSS 248(AX), Z7
+	VBROADCASTSS 252(AX), Z6
+	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -1522,7 +1522,7 @@ overwrite_87:
 	VMINPS       Z5, Z7, Z5
 
 free_88:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -1538,7 +1538,7 @@ free_88:
 	JMP     done_86
 
 full_85:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1555,11 +1555,11 @@ full_85:
 	MOVQ   CX, 16(SP)
 
 overwrite_89:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_90
-	VBROADCASTSS 244(AX), Z6
-	VBROADCASTSS 248(AX), Z7
+	VBROADCASTSS 252(AX), Z6
+	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -1574,7 +1574,7 @@ overwrite_89:
 	VMINPS       Z5, Z7, Z5
 
 free_90:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -1589,7 +1589,7 @@ free_90:
 	MOVQ    CX, 8(SP)
 
 done_86:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -1603,13 +1603,13 @@ TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_91:
@@ -1627,11 +1627,11 @@ tile_91:
 	VPXORD Z2, Z2, Z2
 	VPXORD Z3, Z3, Z3
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   184(AX), R10
+	MOVQ   192(AX), R10
 	SHLQ   $0x02, R10
 	MOVQ   24(SP), R9
-	MOVQ   216(AX), R11
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R11
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
@@ -1698,13 +1698,13 @@ loop_92:
 none_93:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R10
+	MOVQ   104(AX), R10
 	SHLQ   $0x02, R10
 	IMUL3Q $0x04, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
 	JNE    below_94
-	MOVQ   136(AX), R9
+	MOVQ   144(AX), R9
 
 below_94:
 	MOVQ $+3, 40(SP)
@@ -1792,14 +1792,14 @@ last_98:
 
 done_99:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_100
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -1819,11 +1819,11 @@ done_99:
 	MOVQ      CX, 16(SP)
 
 overwrite_102:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_103
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1834,7 +1834,7 @@ overwrite_102:
 	VMINPS       Z3, Z5, Z3
 
 free_103:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -1849,7 +1849,7 @@ free_103:
 	JMP     done_101
 
 full_100:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1865,11 +1865,11 @@ full_100:
 	MOVQ   CX, 16(SP)
 
 overwrite_104:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_105
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1880,7 +1880,7 @@ overwrite_104:
 	VMINPS       Z3, Z5, Z3
 
 free_105:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -1894,7 +1894,7 @@ free_105:
 	MOVQ    CX, 8(SP)
 
 done_101:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -1908,13 +1908,13 @@ TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_106:
@@ -1936,11 +1936,11 @@ tile_106:
 	VPXORD Z6, Z6, Z6
 	VPXORD Z7, Z7, Z7
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   184(AX), R10
+	MOVQ   192(AX), R10
 	SHLQ   $0x02, R10
 	MOVQ   24(SP), R9
-	MOVQ   216(AX), R11
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R11
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
@@ -2031,13 +2031,13 @@ loop_107:
 none_108:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R10
+	MOVQ   104(AX), R10
 	SHLQ   $0x02, R10
 	IMUL3Q $0x04, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
 	JNE    below_109
-	MOVQ   136(AX), R9
+	MOVQ   144(AX), R9
 
 below_109:
 	MOVQ $+3, 40(SP)
@@ -2152,14 +2152,14 @@ last_113:
 
 done_114:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_115
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -2183,11 +2183,11 @@ done_114:
 	MOVQ      CX, 16(SP)
 
 overwrite_117:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_118
-	VBROADCASTSS 244(AX), Z8
-	VBROADCASTSS 248(AX), Z9
+	VBROADCASTSS 252(AX), Z8
+	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -2206,7 +2206,7 @@ overwrite_117:
 	VMINPS       Z7, Z9, Z7
 
 free_118:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -2225,7 +2225,7 @@ free_118:
 	JMP     done_116
 
 full_115:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -2245,11 +2245,11 @@ full_115:
 	MOVQ   CX, 16(SP)
 
 overwrite_119:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_120
-	VBROADCASTSS 244(AX), Z8
-	VBROADCASTSS 248(AX), Z9
+	VBROADCASTSS 252(AX), Z8
+	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -2268,7 +2268,7 @@ overwrite_119:
 	VMINPS       Z7, Z9, Z7
 
 free_120:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -2286,7 +2286,7 @@ free_120:
 	MOVQ    CX, 8(SP)
 
 done_116:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -2300,13 +2300,13 @@ TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_121:
@@ -2325,11 +2325,11 @@ tile_121:
 	VPXORD Z3, Z3, Z3
 	VPXORD Z4, Z4, Z4
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   184(AX), R10
+	MOVQ   192(AX), R10
 	SHLQ   $0x02, R10
 	MOVQ   24(SP), R9
-	MOVQ   216(AX), R11
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R11
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
@@ -2400,13 +2400,13 @@ loop_122:
 none_123:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R10
+	MOVQ   104(AX), R10
 	SHLQ   $0x02, R10
 	IMUL3Q $0x05, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
 	JNE    below_124
-	MOVQ   136(AX), R9
+	MOVQ   144(AX), R9
 
 below_124:
 	MOVQ $+3, 40(SP)
@@ -2504,14 +2504,14 @@ last_128:
 
 done_129:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_130
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -2534,11 +2534,11 @@ done_129:
 	MOVQ      CX, 16(SP)
 
 overwrite_132:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_133
-	VBROADCASTSS 244(AX), Z5
-	VBROADCASTSS 248(AX), Z6
+	VBROADCASTSS 252(AX), Z5
+	VBROADCASTSS 256(AX), Z6
 	VMAXPS       Z0, Z5, Z0
 	VMINPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z5, Z1
@@ -2551,7 +2551,7 @@ overwrite_132:
 	VMINPS       Z4, Z6, Z4
 
 free_133:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -2568,7 +2568,7 @@ free_133:
 	JMP     done_131
 
 full_130:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -2586,11 +2586,11 @@ full_130:
 	MOVQ   CX, 16(SP)
 
 overwrite_134:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_135
-	VBROADCASTSS 244(AX), Z5
-	VBROADCASTSS 248(AX), Z6
+	VBROADCASTSS 252(AX), Z5
+	VBROADCASTSS 256(AX), Z6
 	VMAXPS       Z0, Z5, Z0
 	VMINPS       Z0, Z6, Z0
 	VMAXPS       Z1, Z5, Z1
@@ -2603,7 +2603,7 @@ overwrite_134:
 	VMINPS       Z4, Z6, Z4
 
 free_135:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -2619,7 +2619,7 @@ free_135:
 	MOVQ    CX, 8(SP)
 
 done_131:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -2633,13 +2633,13 @@ TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_136:
@@ -2663,11 +2663,11 @@ tile_136:
 	VPXORD Z8, Z8, Z8
 	VPXORD Z9, Z9, Z9
 	LEAQ   (BX)(BX*2), R8
-	MOVQ   184(AX), R10
+	MOVQ   192(AX), R10
 	SHLQ   $0x02, R10
 	MOVQ   24(SP), R9
-	MOVQ   216(AX), R11
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R11
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
@@ -2764,13 +2764,13 @@ loop_137:
 none_138:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R10
+	MOVQ   104(AX), R10
 	SHLQ   $0x02, R10
 	IMUL3Q $0x05, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
 	JNE    below_139
-	MOVQ   136(AX), R9
+	MOVQ   144(AX), R9
 
 below_139:
 	MOVQ $+3, 40(SP)
@@ -2900,14 +2900,14 @@ last_143:
 
 done_144:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_145
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -2935,11 +2935,11 @@ done_144:
 	MOVQ      CX, 16(SP)
 
 overwrite_147:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_148
-	VBROADCASTSS 244(AX), Z10
-	VBROADCASTSS 248(AX), Z11
+	VBROADCASTSS 252(AX), Z10
+	VBROADCASTSS 256(AX), Z11
 	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
 	VMAXPS       Z1, Z10, Z1
@@ -2962,7 +2962,7 @@ overwrite_147:
 	VMINPS       Z9, Z11, Z9
 
 free_148:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -2984,7 +2984,7 @@ free_148:
 	JMP     done_146
 
 full_145:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -3007,11 +3007,11 @@ full_145:
 	MOVQ   CX, 16(SP)
 
 overwrite_149:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_150
-	VBROADCASTSS 244(AX), Z10
-	VBROADCASTSS 248(AX), Z11
+	VBROADCASTSS 252(AX), Z10
+	VBROADCASTSS 256(AX), Z11
 	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
 	VMAXPS       Z1, Z10, Z1
@@ -3034,7 +3034,7 @@ overwrite_149:
 	VMINPS       Z9, Z11, Z9
 
 free_150:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -3055,7 +3055,7 @@ free_150:
 	MOVQ    CX, 8(SP)
 
 done_146:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -3069,13 +3069,13 @@ TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_151:
@@ -3096,11 +3096,11 @@ tile_151:
 	VPXORD Z5, Z5, Z5
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   184(AX), R11
+	MOVQ   192(AX), R11
 	SHLQ   $0x02, R11
 	MOVQ   24(SP), R10
-	MOVQ   216(AX), R12
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R12
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
 	MOVQ   AX, 40(SP)
@@ -3179,13 +3179,13 @@ loop_152:
 none_153:
 	MOVQ   R10, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R11
+	MOVQ   104(AX), R11
 	SHLQ   $0x02, R11
 	IMUL3Q $0x06, R11, R10
 	ADDQ   8(SP), R10
 	CMPQ   32(SP), $0x01
 	JNE    below_154
-	MOVQ   136(AX), R10
+	MOVQ   144(AX), R10
 
 below_154:
 	MOVQ $+3, 40(SP)
@@ -3293,14 +3293,14 @@ last_158:
 
 done_159:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_160
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -3326,11 +3326,11 @@ done_159:
 	MOVQ      CX, 16(SP)
 
 overwrite_162:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_163
-	VBROADCASTSS 244(AX), Z6
-	VBROADCASTSS 248(AX), Z7
+	VBROADCASTSS 252(AX), Z6
+	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -3345,7 +3345,7 @@ overwrite_162:
 	VMINPS       Z5, Z7, Z5
 
 free_163:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -3364,7 +3364,7 @@ free_163:
 	JMP     done_161
 
 full_160:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -3384,11 +3384,11 @@ full_160:
 	MOVQ   CX, 16(SP)
 
 overwrite_164:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_165
-	VBROADCASTSS 244(AX), Z6
-	VBROADCASTSS 248(AX), Z7
+	VBROADCASTSS 252(AX), Z6
+	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -3403,7 +3403,7 @@ overwrite_164:
 	VMINPS       Z5, Z7, Z5
 
 free_165:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -3421,7 +3421,7 @@ free_165:
 	MOVQ    CX, 8(SP)
 
 done_161:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -3435,13 +3435,13 @@ TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_166:
@@ -3468,11 +3468,11 @@ tile_166:
 	VPXORD Z11, Z11, Z11
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   184(AX), R11
+	MOVQ   192(AX), R11
 	SHLQ   $0x02, R11
 	MOVQ   24(SP), R10
-	MOVQ   216(AX), R12
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R12
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
 	MOVQ   AX, 40(SP)
@@ -3581,13 +3581,13 @@ loop_167:
 none_168:
 	MOVQ   R10, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R11
+	MOVQ   104(AX), R11
 	SHLQ   $0x02, R11
 	IMUL3Q $0x06, R11, R10
 	ADDQ   8(SP), R10
 	CMPQ   32(SP), $0x01
 	JNE    below_169
-	MOVQ   136(AX), R10
+	MOVQ   144(AX), R10
 
 below_169:
 	MOVQ $+3, 40(SP)
@@ -3732,14 +3732,14 @@ last_173:
 
 done_174:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_175
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -3771,11 +3771,11 @@ done_174:
 	MOVQ      CX, 16(SP)
 
 overwrite_177:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_178
-	VBROADCASTSS 244(AX), Z12
-	VBROADCASTSS 248(AX), Z13
+	VBROADCASTSS 252(AX), Z12
+	VBROADCASTSS 256(AX), Z13
 	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -3802,7 +3802,7 @@ overwrite_177:
 	VMINPS       Z11, Z13, Z11
 
 free_178:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -3827,7 +3827,7 @@ free_178:
 	JMP     done_176
 
 full_175:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -3853,11 +3853,11 @@ full_175:
 	MOVQ   CX, 16(SP)
 
 overwrite_179:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_180
-	VBROADCASTSS 244(AX), Z12
-	VBROADCASTSS 248(AX), Z13
+	VBROADCASTSS 252(AX), Z12
+	VBROADCASTSS 256(AX), Z13
 	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -3884,7 +3884,7 @@ overwrite_179:
 	VMINPS       Z11, Z13, Z11
 
 free_180:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -3908,7 +3908,7 @@ free_180:
 	MOVQ    CX, 8(SP)
 
 done_176:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -3922,13 +3922,13 @@ TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_181:
@@ -3950,11 +3950,11 @@ tile_181:
 	VPXORD Z6, Z6, Z6
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   184(AX), R11
+	MOVQ   192(AX), R11
 	SHLQ   $0x02, R11
 	MOVQ   24(SP), R10
-	MOVQ   216(AX), R12
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R12
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
 	MOVQ   AX, 40(SP)
@@ -4041,13 +4041,13 @@ loop_182:
 none_183:
 	MOVQ   R10, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R11
+	MOVQ   104(AX), R11
 	SHLQ   $0x02, R11
 	IMUL3Q $0x07, R11, R10
 	ADDQ   8(SP), R10
 	CMPQ   32(SP), $0x01
 	JNE    below_184
-	MOVQ   136(AX), R10
+	MOVQ   144(AX), R10
 
 below_184:
 	MOVQ $+3, 40(SP)
@@ -4165,14 +4165,14 @@ last_188:
 
 done_189:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_190
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -4201,11 +4201,11 @@ done_189:
 	MOVQ      CX, 16(SP)
 
 overwrite_192:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_193
-	VBROADCASTSS 244(AX), Z7
-	VBROADCASTSS 248(AX), Z8
+	VBROADCASTSS 252(AX), Z7
+	VBROADCASTSS 256(AX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -4222,7 +4222,7 @@ overwrite_192:
 	VMINPS       Z6, Z8, Z6
 
 free_193:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -4243,7 +4243,7 @@ free_193:
 	JMP     done_191
 
 full_190:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -4265,11 +4265,11 @@ full_190:
 	MOVQ   CX, 16(SP)
 
 overwrite_194:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_195
-	VBROADCASTSS 244(AX), Z7
-	VBROADCASTSS 248(AX), Z8
+	VBROADCASTSS 252(AX), Z7
+	VBROADCASTSS 256(AX), Z8
 	VMAXPS       Z0, Z7, Z0
 	VMINPS       Z0, Z8, Z0
 	VMAXPS       Z1, Z7, Z1
@@ -4286,7 +4286,7 @@ overwrite_194:
 	VMINPS       Z6, Z8, Z6
 
 free_195:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -4306,7 +4306,7 @@ free_195:
 	MOVQ    CX, 8(SP)
 
 done_191:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -4320,13 +4320,13 @@ TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_196:
@@ -4355,11 +4355,11 @@ tile_196:
 	VPXORD Z13, Z13, Z13
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
-	MOVQ   184(AX), R11
+	MOVQ   192(AX), R11
 	SHLQ   $0x02, R11
 	MOVQ   24(SP), R10
-	MOVQ   216(AX), R12
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R12
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R12, AX
 	MOVQ   AX, 40(SP)
@@ -4480,13 +4480,13 @@ loop_197:
 none_198:
 	MOVQ   R10, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R11
+	MOVQ   104(AX), R11
 	SHLQ   $0x02, R11
 	IMUL3Q $0x07, R11, R10
 	ADDQ   8(SP), R10
 	CMPQ   32(SP), $0x01
 	JNE    below_199
-	MOVQ   136(AX), R10
+	MOVQ   144(AX), R10
 
 below_199:
 	MOVQ $+3, 40(SP)
@@ -4646,14 +4646,14 @@ last_203:
 
 done_204:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_205
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -4689,11 +4689,11 @@ done_204:
 	MOVQ      CX, 16(SP)
 
 overwrite_207:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_208
-	VBROADCASTSS 244(AX), Z14
-	VBROADCASTSS 248(AX), Z15
+	VBROADCASTSS 252(AX), Z14
+	VBROADCASTSS 256(AX), Z15
 	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z1, Z14, Z1
@@ -4724,7 +4724,7 @@ overwrite_207:
 	VMINPS       Z13, Z15, Z13
 
 free_208:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -4752,7 +4752,7 @@ free_208:
 	JMP     done_206
 
 full_205:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -4781,11 +4781,11 @@ full_205:
 	MOVQ   CX, 16(SP)
 
 overwrite_209:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_210
-	VBROADCASTSS 244(AX), Z14
-	VBROADCASTSS 248(AX), Z15
+	VBROADCASTSS 252(AX), Z14
+	VBROADCASTSS 256(AX), Z15
 	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z1, Z14, Z1
@@ -4816,7 +4816,7 @@ overwrite_209:
 	VMINPS       Z13, Z15, Z13
 
 free_210:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -4843,7 +4843,7 @@ free_210:
 	MOVQ    CX, 8(SP)
 
 done_206:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -4857,13 +4857,13 @@ TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_211:
@@ -4887,11 +4887,11 @@ tile_211:
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   184(AX), R12
+	MOVQ   192(AX), R12
 	SHLQ   $0x02, R12
 	MOVQ   24(SP), R11
-	MOVQ   216(AX), R13
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R13
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R13, AX
 	MOVQ   AX, 40(SP)
@@ -4986,13 +4986,13 @@ loop_212:
 none_213:
 	MOVQ   R11, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R12
+	MOVQ   104(AX), R12
 	SHLQ   $0x02, R12
 	IMUL3Q $0x08, R12, R11
 	ADDQ   8(SP), R11
 	CMPQ   32(SP), $0x01
 	JNE    below_214
-	MOVQ   136(AX), R11
+	MOVQ   144(AX), R11
 
 below_214:
 	MOVQ $+3, 40(SP)
@@ -5120,14 +5120,14 @@ last_218:
 
 done_219:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_220
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -5159,11 +5159,11 @@ done_219:
 	MOVQ      CX, 16(SP)
 
 overwrite_222:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_223
-	VBROADCASTSS 244(AX), Z8
-	VBROADCASTSS 248(AX), Z9
+	VBROADCASTSS 252(AX), Z8
+	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -5182,7 +5182,7 @@ overwrite_222:
 	VMINPS       Z7, Z9, Z7
 
 free_223:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -5205,7 +5205,7 @@ free_223:
 	JMP     done_221
 
 full_220:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -5229,11 +5229,11 @@ full_220:
 	MOVQ   CX, 16(SP)
 
 overwrite_224:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_225
-	VBROADCASTSS 244(AX), Z8
-	VBROADCASTSS 248(AX), Z9
+	VBROADCASTSS 252(AX), Z8
+	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -5252,7 +5252,7 @@ overwrite_224:
 	VMINPS       Z7, Z9, Z7
 
 free_225:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -5274,7 +5274,7 @@ free_225:
 	MOVQ    CX, 8(SP)
 
 done_221:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -5288,13 +5288,13 @@ TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_226:
@@ -5326,11 +5326,11 @@ tile_226:
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   184(AX), R12
+	MOVQ   192(AX), R12
 	SHLQ   $0x02, R12
 	MOVQ   24(SP), R11
-	MOVQ   216(AX), R13
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R13
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R13, AX
 	MOVQ   AX, 40(SP)
@@ -5463,13 +5463,13 @@ loop_227:
 none_228:
 	MOVQ   R11, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R12
+	MOVQ   104(AX), R12
 	SHLQ   $0x02, R12
 	IMUL3Q $0x08, R12, R11
 	ADDQ   8(SP), R11
 	CMPQ   32(SP), $0x01
 	JNE    below_229
-	MOVQ   136(AX), R11
+	MOVQ   144(AX), R11
 
 below_229:
 	MOVQ $+3, 40(SP)
@@ -5644,14 +5644,14 @@ last_233:
 
 done_234:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_235
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -5691,11 +5691,11 @@ done_234:
 	MOVQ      CX, 16(SP)
 
 overwrite_237:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_238
-	VBROADCASTSS 244(AX), Z16
-	VBROADCASTSS 248(AX), Z17
+	VBROADCASTSS 252(AX), Z16
+	VBROADCASTSS 256(AX), Z17
 	VMAXPS       Z0, Z16, Z0
 	VMINPS       Z0, Z17, Z0
 	VMAXPS       Z1, Z16, Z1
@@ -5730,7 +5730,7 @@ overwrite_237:
 	VMINPS       Z15, Z17, Z15
 
 free_238:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -5761,7 +5761,7 @@ free_238:
 	JMP     done_236
 
 full_235:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -5793,11 +5793,11 @@ full_235:
 	MOVQ   CX, 16(SP)
 
 overwrite_239:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_240
-	VBROADCASTSS 244(AX), Z16
-	VBROADCASTSS 248(AX), Z17
+	VBROADCASTSS 252(AX), Z16
+	VBROADCASTSS 256(AX), Z17
 	VMAXPS       Z0, Z16, Z0
 	VMINPS       Z0, Z17, Z0
 	VMAXPS       Z1, Z16, Z1
@@ -5832,7 +5832,7 @@ overwrite_239:
 	VMINPS       Z15, Z17, Z15
 
 free_240:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -5862,7 +5862,7 @@ free_240:
 	MOVQ    CX, 8(SP)
 
 done_236:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -5876,13 +5876,13 @@ TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_241:
@@ -5907,11 +5907,11 @@ tile_241:
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   184(AX), R12
+	MOVQ   192(AX), R12
 	SHLQ   $0x02, R12
 	MOVQ   24(SP), R11
-	MOVQ   216(AX), R13
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R13
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R13, AX
 	MOVQ   AX, 40(SP)
@@ -6014,13 +6014,13 @@ loop_242:
 none_243:
 	MOVQ   R11, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R12
+	MOVQ   104(AX), R12
 	SHLQ   $0x02, R12
 	IMUL3Q $0x09, R12, R11
 	ADDQ   8(SP), R11
 	CMPQ   32(SP), $0x01
 	JNE    below_244
-	MOVQ   136(AX), R11
+	MOVQ   144(AX), R11
 
 below_244:
 	MOVQ $+3, 40(SP)
@@ -6158,14 +6158,14 @@ last_248:
 
 done_249:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_250
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -6200,11 +6200,11 @@ done_249:
 	MOVQ      CX, 16(SP)
 
 overwrite_252:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_253
-	VBROADCASTSS 244(AX), Z9
-	VBROADCASTSS 248(AX), Z10
+	VBROADCASTSS 252(AX), Z9
+	VBROADCASTSS 256(AX), Z10
 	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
 	VMAXPS       Z1, Z9, Z1
@@ -6225,7 +6225,7 @@ overwrite_252:
 	VMINPS       Z8, Z10, Z8
 
 free_253:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -6250,7 +6250,7 @@ free_253:
 	JMP     done_251
 
 full_250:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -6276,11 +6276,11 @@ full_250:
 	MOVQ   CX, 16(SP)
 
 overwrite_254:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_255
-	VBROADCASTSS 244(AX), Z9
-	VBROADCASTSS 248(AX), Z10
+	VBROADCASTSS 252(AX), Z9
+	VBROADCASTSS 256(AX), Z10
 	VMAXPS       Z0, Z9, Z0
 	VMINPS       Z0, Z10, Z0
 	VMAXPS       Z1, Z9, Z1
@@ -6301,7 +6301,7 @@ overwrite_254:
 	VMINPS       Z8, Z10, Z8
 
 free_255:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -6325,7 +6325,7 @@ free_255:
 	MOVQ    CX, 8(SP)
 
 done_251:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -6339,13 +6339,13 @@ TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_256:
@@ -6379,11 +6379,11 @@ tile_256:
 	LEAQ   (BX)(BX*2), R8
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
-	MOVQ   184(AX), R12
+	MOVQ   192(AX), R12
 	SHLQ   $0x02, R12
 	MOVQ   24(SP), R11
-	MOVQ   216(AX), R13
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R13
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R13, AX
 	MOVQ   AX, 40(SP)
@@ -6528,13 +6528,13 @@ loop_257:
 none_258:
 	MOVQ   R11, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R12
+	MOVQ   104(AX), R12
 	SHLQ   $0x02, R12
 	IMUL3Q $0x09, R12, R11
 	ADDQ   8(SP), R11
 	CMPQ   32(SP), $0x01
 	JNE    below_259
-	MOVQ   136(AX), R11
+	MOVQ   144(AX), R11
 
 below_259:
 	MOVQ $+3, 40(SP)
@@ -6724,14 +6724,14 @@ last_263:
 
 done_264:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_265
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -6775,11 +6775,11 @@ done_264:
 	MOVQ      CX, 16(SP)
 
 overwrite_267:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_268
-	VBROADCASTSS 244(AX), Z18
-	VBROADCASTSS 248(AX), Z19
+	VBROADCASTSS 252(AX), Z18
+	VBROADCASTSS 256(AX), Z19
 	VMAXPS       Z0, Z18, Z0
 	VMINPS       Z0, Z19, Z0
 	VMAXPS       Z1, Z18, Z1
@@ -6818,7 +6818,7 @@ overwrite_267:
 	VMINPS       Z17, Z19, Z17
 
 free_268:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -6852,7 +6852,7 @@ free_268:
 	JMP     done_266
 
 full_265:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -6887,11 +6887,11 @@ full_265:
 	MOVQ   CX, 16(SP)
 
 overwrite_269:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_270
-	VBROADCASTSS 244(AX), Z18
-	VBROADCASTSS 248(AX), Z19
+	VBROADCASTSS 252(AX), Z18
+	VBROADCASTSS 256(AX), Z19
 	VMAXPS       Z0, Z18, Z0
 	VMINPS       Z0, Z19, Z0
 	VMAXPS       Z1, Z18, Z1
@@ -6930,7 +6930,7 @@ overwrite_269:
 	VMINPS       Z17, Z19, Z17
 
 free_270:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -6963,7 +6963,7 @@ free_270:
 	MOVQ    CX, 8(SP)
 
 done_266:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -6977,13 +6977,13 @@ TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_271:
@@ -7010,11 +7010,11 @@ tile_271:
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   184(AX), R13
+	MOVQ   192(AX), R13
 	SHLQ   $0x02, R13
 	MOVQ   24(SP), R12
-	MOVQ   216(AX), R14
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R14
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R14, AX
 	MOVQ   AX, 40(SP)
@@ -7125,13 +7125,13 @@ loop_272:
 none_273:
 	MOVQ   R12, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R13
+	MOVQ   104(AX), R13
 	SHLQ   $0x02, R13
 	IMUL3Q $0x0a, R13, R12
 	ADDQ   8(SP), R12
 	CMPQ   32(SP), $0x01
 	JNE    below_274
-	MOVQ   136(AX), R12
+	MOVQ   144(AX), R12
 
 below_274:
 	MOVQ $+3, 40(SP)
@@ -7279,14 +7279,14 @@ last_278:
 
 done_279:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_280
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -7324,11 +7324,11 @@ done_279:
 	MOVQ      CX, 16(SP)
 
 overwrite_282:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_283
-	VBROADCASTSS 244(AX), Z10
-	VBROADCASTSS 248(AX), Z11
+	VBROADCASTSS 252(AX), Z10
+	VBROADCASTSS 256(AX), Z11
 	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
 	VMAXPS       Z1, Z10, Z1
@@ -7351,7 +7351,7 @@ overwrite_282:
 	VMINPS       Z9, Z11, Z9
 
 free_283:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -7378,7 +7378,7 @@ free_283:
 	JMP     done_281
 
 full_280:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -7406,11 +7406,11 @@ full_280:
 	MOVQ   CX, 16(SP)
 
 overwrite_284:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_285
-	VBROADCASTSS 244(AX), Z10
-	VBROADCASTSS 248(AX), Z11
+	VBROADCASTSS 252(AX), Z10
+	VBROADCASTSS 256(AX), Z11
 	VMAXPS       Z0, Z10, Z0
 	VMINPS       Z0, Z11, Z0
 	VMAXPS       Z1, Z10, Z1
@@ -7433,7 +7433,7 @@ overwrite_284:
 	VMINPS       Z9, Z11, Z9
 
 free_285:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -7459,7 +7459,7 @@ free_285:
 	MOVQ    CX, 8(SP)
 
 done_281:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -7473,13 +7473,13 @@ TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_286:
@@ -7516,11 +7516,11 @@ tile_286:
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   184(AX), R13
+	MOVQ   192(AX), R13
 	SHLQ   $0x02, R13
 	MOVQ   24(SP), R12
-	MOVQ   216(AX), R14
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R14
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R14, AX
 	MOVQ   AX, 40(SP)
@@ -7677,13 +7677,13 @@ loop_287:
 none_288:
 	MOVQ   R12, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R13
+	MOVQ   104(AX), R13
 	SHLQ   $0x02, R13
 	IMUL3Q $0x0a, R13, R12
 	ADDQ   8(SP), R12
 	CMPQ   32(SP), $0x01
 	JNE    below_289
-	MOVQ   136(AX), R12
+	MOVQ   144(AX), R12
 
 below_289:
 	MOVQ $+3, 40(SP)
@@ -7888,14 +7888,14 @@ last_293:
 
 done_294:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_295
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -7943,11 +7943,11 @@ done_294:
 	MOVQ      CX, 16(SP)
 
 overwrite_297:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_298
-	VBROADCASTSS 244(AX), Z20
-	VBROADCASTSS 248(AX), Z21
+	VBROADCASTSS 252(AX), Z20
+	VBROADCASTSS 256(AX), Z21
 	VMAXPS       Z0, Z20, Z0
 	VMINPS       Z0, Z21, Z0
 	VMAXPS       Z1, Z20, Z1
@@ -7990,7 +7990,7 @@ overwrite_297:
 	VMINPS       Z19, Z21, Z19
 
 free_298:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -8027,7 +8027,7 @@ free_298:
 	JMP     done_296
 
 full_295:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -8065,11 +8065,11 @@ full_295:
 	MOVQ   CX, 16(SP)
 
 overwrite_299:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_300
-	VBROADCASTSS 244(AX), Z20
-	VBROADCASTSS 248(AX), Z21
+	VBROADCASTSS 252(AX), Z20
+	VBROADCASTSS 256(AX), Z21
 	VMAXPS       Z0, Z20, Z0
 	VMINPS       Z0, Z21, Z0
 	VMAXPS       Z1, Z20, Z1
@@ -8112,7 +8112,7 @@ overwrite_299:
 	VMINPS       Z19, Z21, Z19
 
 free_300:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -8148,7 +8148,7 @@ free_300:
 	MOVQ    CX, 8(SP)
 
 done_296:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -8162,13 +8162,13 @@ TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_301:
@@ -8196,11 +8196,11 @@ tile_301:
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   184(AX), R13
+	MOVQ   192(AX), R13
 	SHLQ   $0x02, R13
 	MOVQ   24(SP), R12
-	MOVQ   216(AX), R14
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R14
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R14, AX
 	MOVQ   AX, 40(SP)
@@ -8319,13 +8319,13 @@ loop_302:
 none_303:
 	MOVQ   R12, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R13
+	MOVQ   104(AX), R13
 	SHLQ   $0x02, R13
 	IMUL3Q $0x0b, R13, R12
 	ADDQ   8(SP), R12
 	CMPQ   32(SP), $0x01
 	JNE    below_304
-	MOVQ   136(AX), R12
+	MOVQ   144(AX), R12
 
 below_304:
 	MOVQ $+3, 40(SP)
@@ -8483,14 +8483,14 @@ last_308:
 
 done_309:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_310
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -8531,11 +8531,11 @@ done_309:
 	MOVQ      CX, 16(SP)
 
 overwrite_312:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_313
-	VBROADCASTSS 244(AX), Z11
-	VBROADCASTSS 248(AX), Z12
+	VBROADCASTSS 252(AX), Z11
+	VBROADCASTSS 256(AX), Z12
 	VMAXPS       Z0, Z11, Z0
 	VMINPS       Z0, Z12, Z0
 	VMAXPS       Z1, Z11, Z1
@@ -8560,7 +8560,7 @@ overwrite_312:
 	VMINPS       Z10, Z12, Z10
 
 free_313:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -8589,7 +8589,7 @@ free_313:
 	JMP     done_311
 
 full_310:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -8619,11 +8619,11 @@ full_310:
 	MOVQ   CX, 16(SP)
 
 overwrite_314:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_315
-	VBROADCASTSS 244(AX), Z11
-	VBROADCASTSS 248(AX), Z12
+	VBROADCASTSS 252(AX), Z11
+	VBROADCASTSS 256(AX), Z12
 	VMAXPS       Z0, Z11, Z0
 	VMINPS       Z0, Z12, Z0
 	VMAXPS       Z1, Z11, Z1
@@ -8648,7 +8648,7 @@ overwrite_314:
 	VMINPS       Z10, Z12, Z10
 
 free_315:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -8676,7 +8676,7 @@ free_315:
 	MOVQ    CX, 8(SP)
 
 done_311:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -8690,13 +8690,13 @@ TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_316:
@@ -8735,11 +8735,11 @@ tile_316:
 	LEAQ   (BX)(BX*4), R9
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
-	MOVQ   184(AX), R13
+	MOVQ   192(AX), R13
 	SHLQ   $0x02, R13
 	MOVQ   24(SP), R12
-	MOVQ   216(AX), R14
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R14
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R14, AX
 	MOVQ   AX, 40(SP)
@@ -8908,13 +8908,13 @@ loop_317:
 none_318:
 	MOVQ   R12, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R13
+	MOVQ   104(AX), R13
 	SHLQ   $0x02, R13
 	IMUL3Q $0x0b, R13, R12
 	ADDQ   8(SP), R12
 	CMPQ   32(SP), $0x01
 	JNE    below_319
-	MOVQ   136(AX), R12
+	MOVQ   144(AX), R12
 
 below_319:
 	MOVQ $+3, 40(SP)
@@ -9134,14 +9134,14 @@ last_323:
 
 done_324:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_325
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -9193,11 +9193,11 @@ done_324:
 	MOVQ      CX, 16(SP)
 
 overwrite_327:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_328
-	VBROADCASTSS 244(AX), Z22
-	VBROADCASTSS 248(AX), Z23
+	VBROADCASTSS 252(AX), Z22
+	VBROADCASTSS 256(AX), Z23
 	VMAXPS       Z0, Z22, Z0
 	VMINPS       Z0, Z23, Z0
 	VMAXPS       Z1, Z22, Z1
@@ -9244,7 +9244,7 @@ overwrite_327:
 	VMINPS       Z21, Z23, Z21
 
 free_328:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -9284,7 +9284,7 @@ free_328:
 	JMP     done_326
 
 full_325:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -9325,11 +9325,11 @@ full_325:
 	MOVQ   CX, 16(SP)
 
 overwrite_329:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_330
-	VBROADCASTSS 244(AX), Z22
-	VBROADCASTSS 248(AX), Z23
+	VBROADCASTSS 252(AX), Z22
+	VBROADCASTSS 256(AX), Z23
 	VMAXPS       Z0, Z22, Z0
 	VMINPS       Z0, Z23, Z0
 	VMAXPS       Z1, Z22, Z1
@@ -9376,7 +9376,7 @@ overwrite_329:
 	VMINPS       Z21, Z23, Z21
 
 free_330:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -9415,7 +9415,7 @@ free_330:
 	MOVQ    CX, 8(SP)
 
 done_326:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -9429,13 +9429,13 @@ TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_331:
@@ -9465,11 +9465,11 @@ tile_331:
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   184(AX), R14
+	MOVQ   192(AX), R14
 	SHLQ   $0x02, R14
 	MOVQ   24(SP), R13
-	MOVQ   216(AX), R15
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R15
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R15, AX
 	MOVQ   AX, 40(SP)
@@ -9596,13 +9596,13 @@ loop_332:
 none_333:
 	MOVQ   R13, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R14
+	MOVQ   104(AX), R14
 	SHLQ   $0x02, R14
 	IMUL3Q $0x0c, R14, R13
 	ADDQ   8(SP), R13
 	CMPQ   32(SP), $0x01
 	JNE    below_334
-	MOVQ   136(AX), R13
+	MOVQ   144(AX), R13
 
 below_334:
 	MOVQ $+3, 40(SP)
@@ -9770,14 +9770,14 @@ last_338:
 
 done_339:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_340
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -9821,11 +9821,11 @@ done_339:
 	MOVQ      CX, 16(SP)
 
 overwrite_342:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_343
-	VBROADCASTSS 244(AX), Z12
-	VBROADCASTSS 248(AX), Z13
+	VBROADCASTSS 252(AX), Z12
+	VBROADCASTSS 256(AX), Z13
 	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -9852,7 +9852,7 @@ overwrite_342:
 	VMINPS       Z11, Z13, Z11
 
 free_343:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -9883,7 +9883,7 @@ free_343:
 	JMP     done_341
 
 full_340:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -9915,11 +9915,11 @@ full_340:
 	MOVQ   CX, 16(SP)
 
 overwrite_344:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_345
-	VBROADCASTSS 244(AX), Z12
-	VBROADCASTSS 248(AX), Z13
+	VBROADCASTSS 252(AX), Z12
+	VBROADCASTSS 256(AX), Z13
 	VMAXPS       Z0, Z12, Z0
 	VMINPS       Z0, Z13, Z0
 	VMAXPS       Z1, Z12, Z1
@@ -9946,7 +9946,7 @@ overwrite_344:
 	VMINPS       Z11, Z13, Z11
 
 free_345:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -9976,7 +9976,7 @@ free_345:
 	MOVQ    CX, 8(SP)
 
 done_341:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -9990,13 +9990,13 @@ TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_346:
@@ -10038,11 +10038,11 @@ tile_346:
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   184(AX), R14
+	MOVQ   192(AX), R14
 	SHLQ   $0x02, R14
 	MOVQ   24(SP), R13
-	MOVQ   216(AX), R15
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R15
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R15, AX
 	MOVQ   AX, 40(SP)
@@ -10223,13 +10223,13 @@ loop_347:
 none_348:
 	MOVQ   R13, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R14
+	MOVQ   104(AX), R14
 	SHLQ   $0x02, R14
 	IMUL3Q $0x0c, R14, R13
 	ADDQ   8(SP), R13
 	CMPQ   32(SP), $0x01
 	JNE    below_349
-	MOVQ   136(AX), R13
+	MOVQ   144(AX), R13
 
 below_349:
 	MOVQ $+3, 40(SP)
@@ -10464,14 +10464,14 @@ last_353:
 
 done_354:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_355
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -10527,11 +10527,11 @@ done_354:
 	MOVQ      CX, 16(SP)
 
 overwrite_357:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_358
-	VBROADCASTSS 244(AX), Z24
-	VBROADCASTSS 248(AX), Z25
+	VBROADCASTSS 252(AX), Z24
+	VBROADCASTSS 256(AX), Z25
 	VMAXPS       Z0, Z24, Z0
 	VMINPS       Z0, Z25, Z0
 	VMAXPS       Z1, Z24, Z1
@@ -10582,7 +10582,7 @@ overwrite_357:
 	VMINPS       Z23, Z25, Z23
 
 free_358:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -10625,7 +10625,7 @@ free_358:
 	JMP     done_356
 
 full_355:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -10669,11 +10669,11 @@ full_355:
 	MOVQ   CX, 16(SP)
 
 overwrite_359:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_360
-	VBROADCASTSS 244(AX), Z24
-	VBROADCASTSS 248(AX), Z25
+	VBROADCASTSS 252(AX), Z24
+	VBROADCASTSS 256(AX), Z25
 	VMAXPS       Z0, Z24, Z0
 	VMINPS       Z0, Z25, Z0
 	VMAXPS       Z1, Z24, Z1
@@ -10724,7 +10724,7 @@ overwrite_359:
 	VMINPS       Z23, Z25, Z23
 
 free_360:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -10766,7 +10766,7 @@ free_360:
 	MOVQ    CX, 8(SP)
 
 done_356:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -10780,13 +10780,13 @@ TEXT ·gemmTile13x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_361:
@@ -10817,11 +10817,11 @@ tile_361:
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   184(AX), R14
+	MOVQ   192(AX), R14
 	SHLQ   $0x02, R14
 	MOVQ   24(SP), R13
-	MOVQ   216(AX), R15
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R15
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R15, AX
 	MOVQ   AX, 40(SP)
@@ -10956,13 +10956,13 @@ loop_362:
 none_363:
 	MOVQ   R13, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R14
+	MOVQ   104(AX), R14
 	SHLQ   $0x02, R14
 	IMUL3Q $0x0d, R14, R13
 	ADDQ   8(SP), R13
 	CMPQ   32(SP), $0x01
 	JNE    below_364
-	MOVQ   136(AX), R13
+	MOVQ   144(AX), R13
 
 below_364:
 	MOVQ $+3, 40(SP)
@@ -11140,14 +11140,14 @@ last_368:
 
 done_369:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_370
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -11194,11 +11194,11 @@ done_369:
 	MOVQ      CX, 16(SP)
 
 overwrite_372:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_373
-	VBROADCASTSS 244(AX), Z13
-	VBROADCASTSS 248(AX), Z14
+	VBROADCASTSS 252(AX), Z13
+	VBROADCASTSS 256(AX), Z14
 	VMAXPS       Z0, Z13, Z0
 	VMINPS       Z0, Z14, Z0
 	VMAXPS       Z1, Z13, Z1
@@ -11227,7 +11227,7 @@ overwrite_372:
 	VMINPS       Z12, Z14, Z12
 
 free_373:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -11260,7 +11260,7 @@ free_373:
 	JMP     done_371
 
 full_370:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -11294,11 +11294,11 @@ full_370:
 	MOVQ   CX, 16(SP)
 
 overwrite_374:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_375
-	VBROADCASTSS 244(AX), Z13
-	VBROADCASTSS 248(AX), Z14
+	VBROADCASTSS 252(AX), Z13
+	VBROADCASTSS 256(AX), Z14
 	VMAXPS       Z0, Z13, Z0
 	VMINPS       Z0, Z14, Z0
 	VMAXPS       Z1, Z13, Z1
@@ -11327,7 +11327,7 @@ overwrite_374:
 	VMINPS       Z12, Z14, Z12
 
 free_375:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -11359,7 +11359,7 @@ free_375:
 	MOVQ    CX, 8(SP)
 
 done_371:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -11373,13 +11373,13 @@ TEXT ·gemmTile13x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_376:
@@ -11423,11 +11423,11 @@ tile_376:
 	LEAQ   (R8)(BX*4), R10
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
-	MOVQ   184(AX), R14
+	MOVQ   192(AX), R14
 	SHLQ   $0x02, R14
 	MOVQ   24(SP), R13
-	MOVQ   216(AX), R15
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), R15
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   R15, AX
 	MOVQ   AX, 40(SP)
@@ -11620,13 +11620,13 @@ loop_377:
 none_378:
 	MOVQ   R13, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R14
+	MOVQ   104(AX), R14
 	SHLQ   $0x02, R14
 	IMUL3Q $0x0d, R14, R13
 	ADDQ   8(SP), R13
 	CMPQ   32(SP), $0x01
 	JNE    below_379
-	MOVQ   136(AX), R13
+	MOVQ   144(AX), R13
 
 below_379:
 	MOVQ $+3, 40(SP)
@@ -11876,14 +11876,14 @@ last_383:
 
 done_384:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_385
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -11943,11 +11943,11 @@ done_384:
 	MOVQ      CX, 16(SP)
 
 overwrite_387:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_388
-	VBROADCASTSS 244(AX), Z26
-	VBROADCASTSS 248(AX), Z27
+	VBROADCASTSS 252(AX), Z26
+	VBROADCASTSS 256(AX), Z27
 	VMAXPS       Z0, Z26, Z0
 	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -12002,7 +12002,7 @@ overwrite_387:
 	VMINPS       Z25, Z27, Z25
 
 free_388:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -12048,7 +12048,7 @@ free_388:
 	JMP     done_386
 
 full_385:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -12095,11 +12095,11 @@ full_385:
 	MOVQ   CX, 16(SP)
 
 overwrite_389:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_390
-	VBROADCASTSS 244(AX), Z26
-	VBROADCASTSS 248(AX), Z27
+	VBROADCASTSS 252(AX), Z26
+	VBROADCASTSS 256(AX), Z27
 	VMAXPS       Z0, Z26, Z0
 	VMINPS       Z0, Z27, Z0
 	VMAXPS       Z1, Z26, Z1
@@ -12154,7 +12154,7 @@ overwrite_389:
 	VMINPS       Z25, Z27, Z25
 
 free_390:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -12199,7 +12199,7 @@ free_390:
 	MOVQ    CX, 8(SP)
 
 done_386:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -12213,13 +12213,13 @@ TEXT ·gemmTile14x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_391:
@@ -12252,11 +12252,11 @@ tile_391:
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
 	LEAQ   (R9)(BX*8), R13
-	MOVQ   184(AX), R15
+	MOVQ   192(AX), R15
 	SHLQ   $0x02, R15
 	MOVQ   24(SP), R14
-	MOVQ   216(AX), BP
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), BP
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   BP, AX
 	MOVQ   AX, 40(SP)
@@ -12399,13 +12399,13 @@ loop_392:
 none_393:
 	MOVQ   R14, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R15
+	MOVQ   104(AX), R15
 	SHLQ   $0x02, R15
 	IMUL3Q $0x0e, R15, R14
 	ADDQ   8(SP), R14
 	CMPQ   32(SP), $0x01
 	JNE    below_394
-	MOVQ   136(AX), R14
+	MOVQ   144(AX), R14
 
 below_394:
 	MOVQ $+3, 40(SP)
@@ -12593,14 +12593,14 @@ last_398:
 
 done_399:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
 	JE        full_400
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -12650,11 +12650,11 @@ done_399:
 	MOVQ      CX, 16(SP)
 
 overwrite_402:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_403
-	VBROADCASTSS 244(AX), Z14
-	VBROADCASTSS 248(AX), Z15
+	VBROADCASTSS 252(AX), Z14
+	VBROADCASTSS 256(AX), Z15
 	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z1, Z14, Z1
@@ -12685,7 +12685,7 @@ overwrite_402:
 	VMINPS       Z13, Z15, Z13
 
 free_403:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, K1, (CX)
@@ -12720,7 +12720,7 @@ free_403:
 	JMP     done_401
 
 full_400:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -12756,11 +12756,11 @@ full_400:
 	MOVQ   CX, 16(SP)
 
 overwrite_404:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_405
-	VBROADCASTSS 244(AX), Z14
-	VBROADCASTSS 248(AX), Z15
+	VBROADCASTSS 252(AX), Z14
+	VBROADCASTSS 256(AX), Z15
 	VMAXPS       Z0, Z14, Z0
 	VMINPS       Z0, Z15, Z0
 	VMAXPS       Z1, Z14, Z1
@@ -12791,7 +12791,7 @@ overwrite_404:
 	VMINPS       Z13, Z15, Z13
 
 free_405:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -12825,7 +12825,7 @@ free_405:
 	MOVQ    CX, 8(SP)
 
 done_401:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
@@ -12839,13 +12839,13 @@ TEXT ·gemmTile14x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ t+0(FP), AX
 	MOVQ (AX), CX
 	MOVQ CX, (SP)
-	MOVQ 72(AX), CX
+	MOVQ 80(AX), CX
 	MOVQ CX, 8(SP)
-	MOVQ 104(AX), CX
+	MOVQ 112(AX), CX
 	MOVQ CX, 16(SP)
-	MOVQ 160(AX), CX
+	MOVQ 168(AX), CX
 	MOVQ CX, 24(SP)
-	MOVQ 232(AX), AX
+	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
 tile_406:
@@ -12892,11 +12892,11 @@ tile_406:
 	LEAQ   (BX)(BX*8), R11
 	LEAQ   (R8)(BX*8), R12
 	LEAQ   (R9)(BX*8), R13
-	MOVQ   184(AX), R15
+	MOVQ   192(AX), R15
 	SHLQ   $0x02, R15
 	MOVQ   24(SP), R14
-	MOVQ   216(AX), BP
-	MOVQ   192(AX), AX
+	MOVQ   224(AX), BP
+	MOVQ   200(AX), AX
 	NEGQ   AX
 	ADDQ   BP, AX
 	MOVQ   AX, 40(SP)
@@ -13101,13 +13101,13 @@ loop_407:
 none_408:
 	MOVQ   R14, 24(SP)
 	MOVQ   t+0(FP), AX
-	MOVQ   96(AX), R15
+	MOVQ   104(AX), R15
 	SHLQ   $0x02, R15
 	IMUL3Q $0x0e, R15, R14
 	ADDQ   8(SP), R14
 	CMPQ   32(SP), $0x01
 	JNE    below_409
-	MOVQ   136(AX), R14
+	MOVQ   144(AX), R14
 
 below_409:
 	MOVQ $+3, 40(SP)
@@ -13372,14 +13372,14 @@ last_413:
 
 done_414:
 	MOVQ      t+0(FP), AX
-	MOVQ      208(AX), CX
+	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
 	JE        full_415
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
 	KMOVW     DX, K1
-	MOVQ      128(AX), DX
+	MOVQ      136(AX), DX
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
@@ -13443,11 +13443,11 @@ done_414:
 	MOVQ      CX, 16(SP)
 
 overwrite_417:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_418
-	VBROADCASTSS 244(AX), Z28
-	VBROADCASTSS 248(AX), Z29
+	VBROADCASTSS 252(AX), Z28
+	VBROADCASTSS 256(AX), Z29
 	VMAXPS       Z0, Z28, Z0
 	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
@@ -13506,7 +13506,7 @@ overwrite_417:
 	VMINPS       Z27, Z29, Z27
 
 free_418:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -13555,7 +13555,7 @@ free_418:
 	JMP     done_416
 
 full_415:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -13605,11 +13605,11 @@ full_415:
 	MOVQ   CX, 16(SP)
 
 overwrite_419:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_420
-	VBROADCASTSS 244(AX), Z28
-	VBROADCASTSS 248(AX), Z29
+	VBROADCASTSS 252(AX), Z28
+	VBROADCASTSS 256(AX), Z29
 	VMAXPS       Z0, Z28, Z0
 	VMINPS       Z0, Z29, Z0
 	VMAXPS       Z1, Z28, Z1
@@ -13668,7 +13668,7 @@ overwrite_419:
 	VMINPS       Z27, Z29, Z27
 
 free_420:
-	MOVQ    96(AX), DX
+	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
@@ -13716,11 +13716,588 @@ free_420:
 	MOVQ    CX, 8(SP)
 
 done_416:
-	MOVQ 224(AX), AX
+	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
 	JNZ  tile_406
+	VZEROUPPER
+	RET
+
+// func gemmTile1x64AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmTile1x64AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 80(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 240(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_421:
+	MOVQ   t+0(FP), AX
+	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   64(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   72(AX), DI
+	SHLQ   $0x02, DI
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	MOVQ   192(AX), R9
+	SHLQ   $0x02, R9
+	MOVQ   24(SP), R8
+	MOVQ   224(AX), R10
+	MOVQ   200(AX), AX
+	NEGQ   AX
+	ADDQ   R10, AX
+	MOVQ   AX, 40(SP)
+	CMPQ   R10, 40(SP)
+	JLE    none_423
+
+loop_422:
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         BX, CX
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         BX, CX
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         BX, CX
+	PREFETCHT1   (R8)
+	PREFETCHT1   64(R8)
+	PREFETCHT1   128(R8)
+	PREFETCHT1   192(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         BX, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, 40(SP)
+	JG           loop_422
+
+none_423:
+	MOVQ   R8, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   104(AX), R9
+	SHLQ   $0x02, R9
+	IMUL3Q $0x01, R9, R8
+	ADDQ   8(SP), R8
+	CMPQ   32(SP), $0x01
+	JNE    below_424
+	MOVQ   144(AX), R8
+
+below_424:
+	MOVQ $+3, 40(SP)
+	LEAQ (R10), AX
+	MOVQ AX, 48(SP)
+	CMPQ R10, 40(SP)
+	JLE  none_426
+
+loop_425:
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         BX, CX
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         BX, CX
+	PREFETCHT1   (R8)
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         BX, CX
+	PREFETCHT1   64(R8)
+	ADDQ         R9, R8
+	CMPQ         R10, 48(SP)
+	JG           more_427
+	XORQ         R9, R9
+
+more_427:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         BX, CX
+	SUBQ         $0x04, R10
+	CMPQ         R10, 40(SP)
+	JG           loop_425
+
+none_426:
+	TESTQ R10, R10
+	JZ    done_429
+
+last_428:
+	VMOVUPS      (DX), Z4
+	VMOVUPS      64(DX), Z5
+	VMOVUPS      (DX)(DI*1), Z6
+	VMOVUPS      64(DX)(DI*1), Z7
+	ADDQ         SI, DX
+	VBROADCASTSS (CX), Z8
+	VFMADD231PS  Z8, Z4, Z0
+	VFMADD231PS  Z8, Z5, Z1
+	VFMADD231PS  Z8, Z6, Z2
+	VFMADD231PS  Z8, Z7, Z3
+	ADDQ         BX, CX
+	DECQ         R10
+	JNZ          last_428
+
+done_429:
+	MOVQ   t+0(FP), AX
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_430
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	VADDPS 128(CX), Z2, Z2
+	VADDPS 192(CX), Z3, Z3
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_430:
+	MOVB         248(AX), CL
+	TESTB        CL, CL
+	JZ           free_431
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
+	VMAXPS       Z0, Z4, Z0
+	VMINPS       Z0, Z5, Z0
+	VMAXPS       Z1, Z4, Z1
+	VMINPS       Z1, Z5, Z1
+	VMAXPS       Z2, Z4, Z2
+	VMINPS       Z2, Z5, Z2
+	VMAXPS       Z3, Z4, Z3
+	VMINPS       Z3, Z5, Z3
+
+free_431:
+	MOVQ    104(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    232(AX), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    32(SP)
+	JNZ     tile_421
+	VZEROUPPER
+	RET
+
+// func gemmTile2x64AVX512(t *tileArgs)
+// Requires: AVX, AVX512F, MMX+
+TEXT ·gemmTile2x64AVX512(SB), NOSPLIT, $56-8
+	MOVQ t+0(FP), AX
+	MOVQ (AX), CX
+	MOVQ CX, (SP)
+	MOVQ 80(AX), CX
+	MOVQ CX, 8(SP)
+	MOVQ 112(AX), CX
+	MOVQ CX, 16(SP)
+	MOVQ 168(AX), CX
+	MOVQ CX, 24(SP)
+	MOVQ 240(AX), AX
+	MOVQ AX, 32(SP)
+
+tile_432:
+	MOVQ   t+0(FP), AX
+	MOVQ   40(AX), DX
+	MOVQ   (SP), CX
+	MOVQ   24(AX), BX
+	SHLQ   $0x02, BX
+	MOVQ   32(AX), SI
+	SHLQ   $0x02, SI
+	MOVQ   64(AX), DI
+	SHLQ   $0x02, DI
+	MOVQ   72(AX), R8
+	SHLQ   $0x02, R8
+	VPXORD Z0, Z0, Z0
+	VPXORD Z1, Z1, Z1
+	VPXORD Z2, Z2, Z2
+	VPXORD Z3, Z3, Z3
+	VPXORD Z4, Z4, Z4
+	VPXORD Z5, Z5, Z5
+	VPXORD Z6, Z6, Z6
+	VPXORD Z7, Z7, Z7
+	MOVQ   192(AX), R10
+	SHLQ   $0x02, R10
+	MOVQ   24(SP), R9
+	MOVQ   224(AX), R11
+	MOVQ   200(AX), AX
+	NEGQ   AX
+	ADDQ   R11, AX
+	MOVQ   AX, 40(SP)
+	CMPQ   R11, 40(SP)
+	JLE    none_434
+
+loop_433:
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	PREFETCHT1   64(R9)
+	PREFETCHT1   128(R9)
+	PREFETCHT1   192(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, 40(SP)
+	JG           loop_433
+
+none_434:
+	MOVQ   R9, 24(SP)
+	MOVQ   t+0(FP), AX
+	MOVQ   104(AX), R10
+	SHLQ   $0x02, R10
+	IMUL3Q $0x02, R10, R9
+	ADDQ   8(SP), R9
+	CMPQ   32(SP), $0x01
+	JNE    below_435
+	MOVQ   144(AX), R9
+
+below_435:
+	MOVQ $+3, 40(SP)
+	LEAQ (R11), AX
+	MOVQ AX, 48(SP)
+	CMPQ R11, 40(SP)
+	JLE  none_437
+
+loop_436:
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         SI, CX
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         SI, CX
+	PREFETCHT1   (R9)
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         SI, CX
+	PREFETCHT1   64(R9)
+	ADDQ         R10, R9
+	CMPQ         R11, 48(SP)
+	JG           more_438
+	XORQ         R10, R10
+
+more_438:
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         SI, CX
+	SUBQ         $0x04, R11
+	CMPQ         R11, 40(SP)
+	JG           loop_436
+
+none_437:
+	TESTQ R11, R11
+	JZ    done_440
+
+last_439:
+	VMOVUPS      (DX), Z8
+	VMOVUPS      64(DX), Z9
+	VMOVUPS      (DX)(R8*1), Z10
+	VMOVUPS      64(DX)(R8*1), Z11
+	ADDQ         DI, DX
+	VBROADCASTSS (CX), Z12
+	VFMADD231PS  Z12, Z8, Z0
+	VFMADD231PS  Z12, Z9, Z1
+	VFMADD231PS  Z12, Z10, Z2
+	VFMADD231PS  Z12, Z11, Z3
+	VBROADCASTSS (CX)(BX*1), Z12
+	VFMADD231PS  Z12, Z8, Z4
+	VFMADD231PS  Z12, Z9, Z5
+	VFMADD231PS  Z12, Z10, Z6
+	VFMADD231PS  Z12, Z11, Z7
+	ADDQ         SI, CX
+	DECQ         R11
+	JNZ          last_439
+
+done_440:
+	MOVQ   t+0(FP), AX
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_441
+	VADDPS (CX), Z0, Z0
+	VADDPS 64(CX), Z1, Z1
+	VADDPS 128(CX), Z2, Z2
+	VADDPS 192(CX), Z3, Z3
+	ADDQ   DX, CX
+	VADDPS (CX), Z4, Z4
+	VADDPS 64(CX), Z5, Z5
+	VADDPS 128(CX), Z6, Z6
+	VADDPS 192(CX), Z7, Z7
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_441:
+	MOVB         248(AX), CL
+	TESTB        CL, CL
+	JZ           free_442
+	VBROADCASTSS 252(AX), Z8
+	VBROADCASTSS 256(AX), Z9
+	VMAXPS       Z0, Z8, Z0
+	VMINPS       Z0, Z9, Z0
+	VMAXPS       Z1, Z8, Z1
+	VMINPS       Z1, Z9, Z1
+	VMAXPS       Z2, Z8, Z2
+	VMINPS       Z2, Z9, Z2
+	VMAXPS       Z3, Z8, Z3
+	VMINPS       Z3, Z9, Z3
+	VMAXPS       Z4, Z8, Z4
+	VMINPS       Z4, Z9, Z4
+	VMAXPS       Z5, Z8, Z5
+	VMINPS       Z5, Z9, Z5
+	VMAXPS       Z6, Z8, Z6
+	VMINPS       Z6, Z9, Z6
+	VMAXPS       Z7, Z8, Z7
+	VMINPS       Z7, Z9, Z7
+
+free_442:
+	MOVQ    104(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
+	VMOVUPS Z0, (CX)
+	VMOVUPS Z1, 64(CX)
+	VMOVUPS Z2, 128(CX)
+	VMOVUPS Z3, 192(CX)
+	ADDQ    DX, CX
+	VMOVUPS Z4, (CX)
+	VMOVUPS Z5, 64(CX)
+	VMOVUPS Z6, 128(CX)
+	VMOVUPS Z7, 192(CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	MOVQ    232(AX), AX
+	SHLQ    $0x02, AX
+	ADDQ    AX, (SP)
+	DECQ    32(SP)
+	JNZ     tile_432
 	VZEROUPPER
 	RET
 
@@ -13754,7 +14331,7 @@ TEXT ·fmaPeakAVX512(SB), NOSPLIT, $0-8
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 
-loop_421:
+loop_443:
 	VFMADD231PS Z0, Z0, Z1
 	VFMADD231PS Z0, Z0, Z2
 	VFMADD231PS Z0, Z0, Z3
@@ -13780,6 +14357,6 @@ loop_421:
 	VFMADD231PS Z0, Z0, Z23
 	VFMADD231PS Z0, Z0, Z24
 	DECQ        AX
-	JG          loop_421
+	JG          loop_443
 	VZEROUPPER
 	RET

@@ -9,13 +9,13 @@ TEXT ·gemmTile1x4NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_1:
@@ -29,11 +29,11 @@ tile_1:
 	MOVD 64(R0), R3
 	LSL $0x02, R3, R3
 	VEOR V0.B16, V0.B16, V0.B16
-	MOVD 184(R0), R7
+	MOVD 192(R0), R7
 	LSL $0x02, R7, R7
 	MOVD local-32(SP), R6
-	MOVD 216(R0), R8
-	MOVD 192(R0), R0
+	MOVD 224(R0), R8
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R8, R0, R0
 	MOVD R0, local-16(SP)
@@ -72,7 +72,7 @@ loop_2:
 none_3:
 	MOVD R6, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R7
+	MOVD 104(R0), R7
 	LSL $0x02, R7, R7
 	MOVD $0x01, R17
 	MUL R17, R7, R6
@@ -81,7 +81,7 @@ none_3:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_4
-	MOVD 136(R0), R6
+	MOVD 144(R0), R6
 
 below_4:
 	MOVD $+3, R17
@@ -137,11 +137,11 @@ last_8:
 
 done_9:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x04, R1
 	BEQ full_10
 	SUBS $0x00, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -169,18 +169,18 @@ end_15:
 	MOVD R2, local-40(SP)
 
 overwrite_12:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_16
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V1.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V2.S4]
 	WORD $0x4e20f420 // fmax v0.4s, v1.4s, v0.4s
 	WORD $0x4ea0f440 // fmin v0.4s, v2.4s, v0.4s
 
 free_16:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	TBZ $0x02, R1, few_17
@@ -205,7 +205,7 @@ end_19:
 	B done_11
 
 full_10:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -216,18 +216,18 @@ full_10:
 	MOVD R1, local-40(SP)
 
 overwrite_20:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_21
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V1.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V2.S4]
 	WORD $0x4e20f420 // fmax v0.4s, v1.4s, v0.4s
 	WORD $0x4ea0f440 // fmin v0.4s, v2.4s, v0.4s
 
 free_21:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FMOVQ F0, (R1)
@@ -235,7 +235,7 @@ free_21:
 	MOVD R1, local-48(SP)
 
 done_11:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -251,13 +251,13 @@ TEXT ·gemmTile1x8NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_22:
@@ -272,11 +272,11 @@ tile_22:
 	LSL $0x02, R3, R3
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
-	MOVD 184(R0), R7
+	MOVD 192(R0), R7
 	LSL $0x02, R7, R7
 	MOVD local-32(SP), R6
-	MOVD 216(R0), R8
-	MOVD 192(R0), R0
+	MOVD 224(R0), R8
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R8, R0, R0
 	MOVD R0, local-16(SP)
@@ -319,7 +319,7 @@ loop_23:
 none_24:
 	MOVD R6, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R7
+	MOVD 104(R0), R7
 	LSL $0x02, R7, R7
 	MOVD $0x01, R17
 	MUL R17, R7, R6
@@ -328,7 +328,7 @@ none_24:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_25
-	MOVD 136(R0), R6
+	MOVD 144(R0), R6
 
 below_25:
 	MOVD $+3, R17
@@ -389,11 +389,11 @@ last_29:
 
 done_30:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x08, R1
 	BEQ full_31
 	SUBS $0x04, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -423,12 +423,12 @@ end_36:
 	MOVD R2, local-40(SP)
 
 overwrite_33:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_37
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V2.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V3.S4]
 	WORD $0x4e20f440 // fmax v0.4s, v2.4s, v0.4s
 	WORD $0x4ea0f460 // fmin v0.4s, v3.4s, v0.4s
@@ -436,7 +436,7 @@ overwrite_33:
 	WORD $0x4ea1f461 // fmin v1.4s, v3.4s, v1.4s
 
 free_37:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FMOVQ F0, (R2)
@@ -462,7 +462,7 @@ end_40:
 	B done_32
 
 full_31:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -475,12 +475,12 @@ full_31:
 	MOVD R1, local-40(SP)
 
 overwrite_41:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_42
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V2.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V3.S4]
 	WORD $0x4e20f440 // fmax v0.4s, v2.4s, v0.4s
 	WORD $0x4ea0f460 // fmin v0.4s, v3.4s, v0.4s
@@ -488,7 +488,7 @@ overwrite_41:
 	WORD $0x4ea1f461 // fmin v1.4s, v3.4s, v1.4s
 
 free_42:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -496,7 +496,7 @@ free_42:
 	MOVD R1, local-48(SP)
 
 done_32:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -512,13 +512,13 @@ TEXT ·gemmTile1x12NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_43:
@@ -534,11 +534,11 @@ tile_43:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
-	MOVD 184(R0), R7
+	MOVD 192(R0), R7
 	LSL $0x02, R7, R7
 	MOVD local-32(SP), R6
-	MOVD 216(R0), R8
-	MOVD 192(R0), R0
+	MOVD 224(R0), R8
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R8, R0, R0
 	MOVD R0, local-16(SP)
@@ -589,7 +589,7 @@ loop_44:
 none_45:
 	MOVD R6, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R7
+	MOVD 104(R0), R7
 	LSL $0x02, R7, R7
 	MOVD $0x01, R17
 	MUL R17, R7, R6
@@ -598,7 +598,7 @@ none_45:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_46
-	MOVD 136(R0), R6
+	MOVD 144(R0), R6
 
 below_46:
 	MOVD $+3, R17
@@ -669,11 +669,11 @@ last_50:
 
 done_51:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x0c, R1
 	BEQ full_52
 	SUBS $0x08, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -705,12 +705,12 @@ end_57:
 	MOVD R2, local-40(SP)
 
 overwrite_54:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_58
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V3.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V4.S4]
 	WORD $0x4e20f460 // fmax v0.4s, v3.4s, v0.4s
 	WORD $0x4ea0f480 // fmin v0.4s, v4.4s, v0.4s
@@ -720,7 +720,7 @@ overwrite_54:
 	WORD $0x4ea2f482 // fmin v2.4s, v4.4s, v2.4s
 
 free_58:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -746,7 +746,7 @@ end_61:
 	B done_53
 
 full_52:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -761,12 +761,12 @@ full_52:
 	MOVD R1, local-40(SP)
 
 overwrite_62:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_63
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V3.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V4.S4]
 	WORD $0x4e20f460 // fmax v0.4s, v3.4s, v0.4s
 	WORD $0x4ea0f480 // fmin v0.4s, v4.4s, v0.4s
@@ -776,7 +776,7 @@ overwrite_62:
 	WORD $0x4ea2f482 // fmin v2.4s, v4.4s, v2.4s
 
 free_63:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -785,7 +785,7 @@ free_63:
 	MOVD R1, local-48(SP)
 
 done_53:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -801,13 +801,13 @@ TEXT ·gemmTile1x16NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_64:
@@ -824,11 +824,11 @@ tile_64:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-	MOVD 184(R0), R7
+	MOVD 192(R0), R7
 	LSL $0x02, R7, R7
 	MOVD local-32(SP), R6
-	MOVD 216(R0), R8
-	MOVD 192(R0), R0
+	MOVD 224(R0), R8
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R8, R0, R0
 	MOVD R0, local-16(SP)
@@ -883,7 +883,7 @@ loop_65:
 none_66:
 	MOVD R6, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R7
+	MOVD 104(R0), R7
 	LSL $0x02, R7, R7
 	MOVD $0x01, R17
 	MUL R17, R7, R6
@@ -892,7 +892,7 @@ none_66:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_67
-	MOVD 136(R0), R6
+	MOVD 144(R0), R6
 
 below_67:
 	MOVD $+3, R17
@@ -968,11 +968,11 @@ last_71:
 
 done_72:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x10, R1
 	BEQ full_73
 	SUBS $0x0c, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -1006,12 +1006,12 @@ end_78:
 	MOVD R2, local-40(SP)
 
 overwrite_75:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_79
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V4.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V5.S4]
 	WORD $0x4e20f480 // fmax v0.4s, v4.4s, v0.4s
 	WORD $0x4ea0f4a0 // fmin v0.4s, v5.4s, v0.4s
@@ -1023,7 +1023,7 @@ overwrite_75:
 	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
 
 free_79:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -1050,7 +1050,7 @@ end_82:
 	B done_74
 
 full_73:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -1067,12 +1067,12 @@ full_73:
 	MOVD R1, local-40(SP)
 
 overwrite_83:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_84
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V4.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V5.S4]
 	WORD $0x4e20f480 // fmax v0.4s, v4.4s, v0.4s
 	WORD $0x4ea0f4a0 // fmin v0.4s, v5.4s, v0.4s
@@ -1084,7 +1084,7 @@ overwrite_83:
 	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
 
 free_84:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -1093,7 +1093,7 @@ free_84:
 	MOVD R1, local-48(SP)
 
 done_74:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -1109,13 +1109,13 @@ TEXT ·gemmTile2x4NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_85:
@@ -1130,11 +1130,11 @@ tile_85:
 	LSL $0x02, R6, R6
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
-	MOVD 184(R0), R8
+	MOVD 192(R0), R8
 	LSL $0x02, R8, R8
 	MOVD local-32(SP), R7
-	MOVD 216(R0), R9
-	MOVD 192(R0), R0
+	MOVD 224(R0), R9
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R9, R0, R0
 	MOVD R0, local-16(SP)
@@ -1179,7 +1179,7 @@ loop_86:
 none_87:
 	MOVD R7, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R8
+	MOVD 104(R0), R8
 	LSL $0x02, R8, R8
 	MOVD $0x02, R17
 	MUL R17, R8, R7
@@ -1188,7 +1188,7 @@ none_87:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_88
-	MOVD 136(R0), R7
+	MOVD 144(R0), R7
 
 below_88:
 	MOVD $+3, R17
@@ -1253,11 +1253,11 @@ last_92:
 
 done_93:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x04, R1
 	BEQ full_94
 	SUBS $0x00, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -1305,12 +1305,12 @@ end_102:
 	MOVD R2, local-40(SP)
 
 overwrite_96:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_103
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V2.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V3.S4]
 	WORD $0x4e20f440 // fmax v0.4s, v2.4s, v0.4s
 	WORD $0x4ea0f460 // fmin v0.4s, v3.4s, v0.4s
@@ -1318,7 +1318,7 @@ overwrite_96:
 	WORD $0x4ea1f461 // fmin v1.4s, v3.4s, v1.4s
 
 free_103:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	TBZ $0x02, R1, few_104
@@ -1361,7 +1361,7 @@ end_109:
 	B done_95
 
 full_94:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -1375,12 +1375,12 @@ full_94:
 	MOVD R1, local-40(SP)
 
 overwrite_110:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_111
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V2.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V3.S4]
 	WORD $0x4e20f440 // fmax v0.4s, v2.4s, v0.4s
 	WORD $0x4ea0f460 // fmin v0.4s, v3.4s, v0.4s
@@ -1388,7 +1388,7 @@ overwrite_110:
 	WORD $0x4ea1f461 // fmin v1.4s, v3.4s, v1.4s
 
 free_111:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FMOVQ F0, (R1)
@@ -1398,7 +1398,7 @@ free_111:
 	MOVD R1, local-48(SP)
 
 done_95:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -1414,13 +1414,13 @@ TEXT ·gemmTile2x8NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_112:
@@ -1437,11 +1437,11 @@ tile_112:
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
-	MOVD 184(R0), R8
+	MOVD 192(R0), R8
 	LSL $0x02, R8, R8
 	MOVD local-32(SP), R7
-	MOVD 216(R0), R9
-	MOVD 192(R0), R0
+	MOVD 224(R0), R9
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R9, R0, R0
 	MOVD R0, local-16(SP)
@@ -1494,7 +1494,7 @@ loop_113:
 none_114:
 	MOVD R7, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R8
+	MOVD 104(R0), R8
 	LSL $0x02, R8, R8
 	MOVD $0x02, R17
 	MUL R17, R8, R7
@@ -1503,7 +1503,7 @@ none_114:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_115
-	MOVD 136(R0), R7
+	MOVD 144(R0), R7
 
 below_115:
 	MOVD $+3, R17
@@ -1578,11 +1578,11 @@ last_119:
 
 done_120:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x08, R1
 	BEQ full_121
 	SUBS $0x04, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -1634,12 +1634,12 @@ end_129:
 	MOVD R2, local-40(SP)
 
 overwrite_123:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_130
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V4.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V5.S4]
 	WORD $0x4e20f480 // fmax v0.4s, v4.4s, v0.4s
 	WORD $0x4ea0f4a0 // fmin v0.4s, v5.4s, v0.4s
@@ -1651,7 +1651,7 @@ overwrite_123:
 	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
 
 free_130:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FMOVQ F0, (R2)
@@ -1696,7 +1696,7 @@ end_136:
 	B done_122
 
 full_121:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -1714,12 +1714,12 @@ full_121:
 	MOVD R1, local-40(SP)
 
 overwrite_137:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_138
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V4.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V5.S4]
 	WORD $0x4e20f480 // fmax v0.4s, v4.4s, v0.4s
 	WORD $0x4ea0f4a0 // fmin v0.4s, v5.4s, v0.4s
@@ -1731,7 +1731,7 @@ overwrite_137:
 	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
 
 free_138:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -1741,7 +1741,7 @@ free_138:
 	MOVD R1, local-48(SP)
 
 done_122:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -1757,13 +1757,13 @@ TEXT ·gemmTile2x12NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_139:
@@ -1782,11 +1782,11 @@ tile_139:
 	VEOR V3.B16, V3.B16, V3.B16
 	VEOR V4.B16, V4.B16, V4.B16
 	VEOR V5.B16, V5.B16, V5.B16
-	MOVD 184(R0), R8
+	MOVD 192(R0), R8
 	LSL $0x02, R8, R8
 	MOVD local-32(SP), R7
-	MOVD 216(R0), R9
-	MOVD 192(R0), R0
+	MOVD 224(R0), R9
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R9, R0, R0
 	MOVD R0, local-16(SP)
@@ -1851,7 +1851,7 @@ loop_140:
 none_141:
 	MOVD R7, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R8
+	MOVD 104(R0), R8
 	LSL $0x02, R8, R8
 	MOVD $0x02, R17
 	MUL R17, R8, R7
@@ -1860,7 +1860,7 @@ none_141:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_142
-	MOVD 136(R0), R7
+	MOVD 144(R0), R7
 
 below_142:
 	MOVD $+3, R17
@@ -1950,11 +1950,11 @@ last_146:
 
 done_147:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x0c, R1
 	BEQ full_148
 	SUBS $0x08, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -2010,12 +2010,12 @@ end_156:
 	MOVD R2, local-40(SP)
 
 overwrite_150:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_157
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V6.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V7.S4]
 	WORD $0x4e20f4c0 // fmax v0.4s, v6.4s, v0.4s
 	WORD $0x4ea0f4e0 // fmin v0.4s, v7.4s, v0.4s
@@ -2031,7 +2031,7 @@ overwrite_150:
 	WORD $0x4ea5f4e5 // fmin v5.4s, v7.4s, v5.4s
 
 free_157:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -2076,7 +2076,7 @@ end_163:
 	B done_149
 
 full_148:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -2098,12 +2098,12 @@ full_148:
 	MOVD R1, local-40(SP)
 
 overwrite_164:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_165
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V6.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V7.S4]
 	WORD $0x4e20f4c0 // fmax v0.4s, v6.4s, v0.4s
 	WORD $0x4ea0f4e0 // fmin v0.4s, v7.4s, v0.4s
@@ -2119,7 +2119,7 @@ overwrite_164:
 	WORD $0x4ea5f4e5 // fmin v5.4s, v7.4s, v5.4s
 
 free_165:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -2131,7 +2131,7 @@ free_165:
 	MOVD R1, local-48(SP)
 
 done_149:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -2147,13 +2147,13 @@ TEXT ·gemmTile2x16NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_166:
@@ -2174,11 +2174,11 @@ tile_166:
 	VEOR V5.B16, V5.B16, V5.B16
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
-	MOVD 184(R0), R8
+	MOVD 192(R0), R8
 	LSL $0x02, R8, R8
 	MOVD local-32(SP), R7
-	MOVD 216(R0), R9
-	MOVD 192(R0), R0
+	MOVD 224(R0), R9
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R9, R0, R0
 	MOVD R0, local-16(SP)
@@ -2251,7 +2251,7 @@ loop_167:
 none_168:
 	MOVD R7, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R8
+	MOVD 104(R0), R8
 	LSL $0x02, R8, R8
 	MOVD $0x02, R17
 	MUL R17, R8, R7
@@ -2260,7 +2260,7 @@ none_168:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_169
-	MOVD 136(R0), R7
+	MOVD 144(R0), R7
 
 below_169:
 	MOVD $+3, R17
@@ -2360,11 +2360,11 @@ last_173:
 
 done_174:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x10, R1
 	BEQ full_175
 	SUBS $0x0c, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -2424,12 +2424,12 @@ end_183:
 	MOVD R2, local-40(SP)
 
 overwrite_177:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_184
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V8.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V9.S4]
 	WORD $0x4e20f500 // fmax v0.4s, v8.4s, v0.4s
 	WORD $0x4ea0f520 // fmin v0.4s, v9.4s, v0.4s
@@ -2449,7 +2449,7 @@ overwrite_177:
 	WORD $0x4ea7f527 // fmin v7.4s, v9.4s, v7.4s
 
 free_184:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -2496,7 +2496,7 @@ end_190:
 	B done_176
 
 full_175:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -2522,12 +2522,12 @@ full_175:
 	MOVD R1, local-40(SP)
 
 overwrite_191:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_192
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V8.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V9.S4]
 	WORD $0x4e20f500 // fmax v0.4s, v8.4s, v0.4s
 	WORD $0x4ea0f520 // fmin v0.4s, v9.4s, v0.4s
@@ -2547,7 +2547,7 @@ overwrite_191:
 	WORD $0x4ea7f527 // fmin v7.4s, v9.4s, v7.4s
 
 free_192:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -2559,7 +2559,7 @@ free_192:
 	MOVD R1, local-48(SP)
 
 done_176:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -2575,13 +2575,13 @@ TEXT ·gemmTile3x4NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_193:
@@ -2597,11 +2597,11 @@ tile_193:
 	VEOR V0.B16, V0.B16, V0.B16
 	VEOR V1.B16, V1.B16, V1.B16
 	VEOR V2.B16, V2.B16, V2.B16
-	MOVD 184(R0), R8
+	MOVD 192(R0), R8
 	LSL $0x02, R8, R8
 	MOVD local-32(SP), R7
-	MOVD 216(R0), R9
-	MOVD 192(R0), R0
+	MOVD 224(R0), R9
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R9, R0, R0
 	MOVD R0, local-16(SP)
@@ -2652,7 +2652,7 @@ loop_194:
 none_195:
 	MOVD R7, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R8
+	MOVD 104(R0), R8
 	LSL $0x02, R8, R8
 	MOVD $0x03, R17
 	MUL R17, R8, R7
@@ -2661,7 +2661,7 @@ none_195:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_196
-	MOVD 136(R0), R7
+	MOVD 144(R0), R7
 
 below_196:
 	MOVD $+3, R17
@@ -2735,11 +2735,11 @@ last_200:
 
 done_201:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x04, R1
 	BEQ full_202
 	SUBS $0x00, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -2807,12 +2807,12 @@ end_213:
 	MOVD R2, local-40(SP)
 
 overwrite_204:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_214
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V3.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V4.S4]
 	WORD $0x4e20f460 // fmax v0.4s, v3.4s, v0.4s
 	WORD $0x4ea0f480 // fmin v0.4s, v4.4s, v0.4s
@@ -2822,7 +2822,7 @@ overwrite_204:
 	WORD $0x4ea2f482 // fmin v2.4s, v4.4s, v2.4s
 
 free_214:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	TBZ $0x02, R1, few_215
@@ -2883,7 +2883,7 @@ end_223:
 	B done_203
 
 full_202:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -2900,12 +2900,12 @@ full_202:
 	MOVD R1, local-40(SP)
 
 overwrite_224:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_225
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V3.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V4.S4]
 	WORD $0x4e20f460 // fmax v0.4s, v3.4s, v0.4s
 	WORD $0x4ea0f480 // fmin v0.4s, v4.4s, v0.4s
@@ -2915,7 +2915,7 @@ overwrite_224:
 	WORD $0x4ea2f482 // fmin v2.4s, v4.4s, v2.4s
 
 free_225:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FMOVQ F0, (R1)
@@ -2927,7 +2927,7 @@ free_225:
 	MOVD R1, local-48(SP)
 
 done_203:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -2943,13 +2943,13 @@ TEXT ·gemmTile3x8NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_226:
@@ -2968,11 +2968,11 @@ tile_226:
 	VEOR V3.B16, V3.B16, V3.B16
 	VEOR V4.B16, V4.B16, V4.B16
 	VEOR V5.B16, V5.B16, V5.B16
-	MOVD 184(R0), R8
+	MOVD 192(R0), R8
 	LSL $0x02, R8, R8
 	MOVD local-32(SP), R7
-	MOVD 216(R0), R9
-	MOVD 192(R0), R0
+	MOVD 224(R0), R9
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R9, R0, R0
 	MOVD R0, local-16(SP)
@@ -3035,7 +3035,7 @@ loop_227:
 none_228:
 	MOVD R7, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R8
+	MOVD 104(R0), R8
 	LSL $0x02, R8, R8
 	MOVD $0x03, R17
 	MUL R17, R8, R7
@@ -3044,7 +3044,7 @@ none_228:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_229
-	MOVD 136(R0), R7
+	MOVD 144(R0), R7
 
 below_229:
 	MOVD $+3, R17
@@ -3133,11 +3133,11 @@ last_233:
 
 done_234:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x08, R1
 	BEQ full_235
 	SUBS $0x04, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -3211,12 +3211,12 @@ end_246:
 	MOVD R2, local-40(SP)
 
 overwrite_237:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_247
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V6.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V7.S4]
 	WORD $0x4e20f4c0 // fmax v0.4s, v6.4s, v0.4s
 	WORD $0x4ea0f4e0 // fmin v0.4s, v7.4s, v0.4s
@@ -3232,7 +3232,7 @@ overwrite_237:
 	WORD $0x4ea5f4e5 // fmin v5.4s, v7.4s, v5.4s
 
 free_247:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FMOVQ F0, (R2)
@@ -3296,7 +3296,7 @@ end_256:
 	B done_236
 
 full_235:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -3319,12 +3319,12 @@ full_235:
 	MOVD R1, local-40(SP)
 
 overwrite_257:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_258
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V6.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V7.S4]
 	WORD $0x4e20f4c0 // fmax v0.4s, v6.4s, v0.4s
 	WORD $0x4ea0f4e0 // fmin v0.4s, v7.4s, v0.4s
@@ -3340,7 +3340,7 @@ overwrite_257:
 	WORD $0x4ea5f4e5 // fmin v5.4s, v7.4s, v5.4s
 
 free_258:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -3352,7 +3352,7 @@ free_258:
 	MOVD R1, local-48(SP)
 
 done_236:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -3368,13 +3368,13 @@ TEXT ·gemmTile3x12NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_259:
@@ -3396,11 +3396,11 @@ tile_259:
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	VEOR V8.B16, V8.B16, V8.B16
-	MOVD 184(R0), R8
+	MOVD 192(R0), R8
 	LSL $0x02, R8, R8
 	MOVD local-32(SP), R7
-	MOVD 216(R0), R9
-	MOVD 192(R0), R0
+	MOVD 224(R0), R9
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R9, R0, R0
 	MOVD R0, local-16(SP)
@@ -3479,7 +3479,7 @@ loop_260:
 none_261:
 	MOVD R7, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R8
+	MOVD 104(R0), R8
 	LSL $0x02, R8, R8
 	MOVD $0x03, R17
 	MUL R17, R8, R7
@@ -3488,7 +3488,7 @@ none_261:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_262
-	MOVD 136(R0), R7
+	MOVD 144(R0), R7
 
 below_262:
 	MOVD $+3, R17
@@ -3597,11 +3597,11 @@ last_266:
 
 done_267:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x0c, R1
 	BEQ full_268
 	SUBS $0x08, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -3681,12 +3681,12 @@ end_279:
 	MOVD R2, local-40(SP)
 
 overwrite_270:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_280
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V9.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V10.S4]
 	WORD $0x4e20f520 // fmax v0.4s, v9.4s, v0.4s
 	WORD $0x4ea0f540 // fmin v0.4s, v10.4s, v0.4s
@@ -3708,7 +3708,7 @@ overwrite_270:
 	WORD $0x4ea8f548 // fmin v8.4s, v10.4s, v8.4s
 
 free_280:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -3772,7 +3772,7 @@ end_289:
 	B done_269
 
 full_268:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -3801,12 +3801,12 @@ full_268:
 	MOVD R1, local-40(SP)
 
 overwrite_290:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_291
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V9.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V10.S4]
 	WORD $0x4e20f520 // fmax v0.4s, v9.4s, v0.4s
 	WORD $0x4ea0f540 // fmin v0.4s, v10.4s, v0.4s
@@ -3828,7 +3828,7 @@ overwrite_290:
 	WORD $0x4ea8f548 // fmin v8.4s, v10.4s, v8.4s
 
 free_291:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -3843,7 +3843,7 @@ free_291:
 	MOVD R1, local-48(SP)
 
 done_269:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -3859,13 +3859,13 @@ TEXT ·gemmTile3x16NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_292:
@@ -3890,11 +3890,11 @@ tile_292:
 	VEOR V9.B16, V9.B16, V9.B16
 	VEOR V10.B16, V10.B16, V10.B16
 	VEOR V11.B16, V11.B16, V11.B16
-	MOVD 184(R0), R8
+	MOVD 192(R0), R8
 	LSL $0x02, R8, R8
 	MOVD local-32(SP), R7
-	MOVD 216(R0), R9
-	MOVD 192(R0), R0
+	MOVD 224(R0), R9
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R9, R0, R0
 	MOVD R0, local-16(SP)
@@ -3985,7 +3985,7 @@ loop_293:
 none_294:
 	MOVD R7, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R8
+	MOVD 104(R0), R8
 	LSL $0x02, R8, R8
 	MOVD $0x03, R17
 	MUL R17, R8, R7
@@ -3994,7 +3994,7 @@ none_294:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_295
-	MOVD 136(R0), R7
+	MOVD 144(R0), R7
 
 below_295:
 	MOVD $+3, R17
@@ -4118,11 +4118,11 @@ last_299:
 
 done_300:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x10, R1
 	BEQ full_301
 	SUBS $0x0c, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -4208,12 +4208,12 @@ end_312:
 	MOVD R2, local-40(SP)
 
 overwrite_303:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_313
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V12.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V13.S4]
 	WORD $0x4e20f580 // fmax v0.4s, v12.4s, v0.4s
 	WORD $0x4ea0f5a0 // fmin v0.4s, v13.4s, v0.4s
@@ -4241,7 +4241,7 @@ overwrite_303:
 	WORD $0x4eabf5ab // fmin v11.4s, v13.4s, v11.4s
 
 free_313:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -4308,7 +4308,7 @@ end_322:
 	B done_302
 
 full_301:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -4343,12 +4343,12 @@ full_301:
 	MOVD R1, local-40(SP)
 
 overwrite_323:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_324
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V12.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V13.S4]
 	WORD $0x4e20f580 // fmax v0.4s, v12.4s, v0.4s
 	WORD $0x4ea0f5a0 // fmin v0.4s, v13.4s, v0.4s
@@ -4376,7 +4376,7 @@ overwrite_323:
 	WORD $0x4eabf5ab // fmin v11.4s, v13.4s, v11.4s
 
 free_324:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -4391,7 +4391,7 @@ free_324:
 	MOVD R1, local-48(SP)
 
 done_302:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -4407,13 +4407,13 @@ TEXT ·gemmTile4x4NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_325:
@@ -4431,11 +4431,11 @@ tile_325:
 	VEOR V2.B16, V2.B16, V2.B16
 	VEOR V3.B16, V3.B16, V3.B16
 	ADD R3<<1, R3, R7
-	MOVD 184(R0), R9
+	MOVD 192(R0), R9
 	LSL $0x02, R9, R9
 	MOVD local-32(SP), R8
-	MOVD 216(R0), R10
-	MOVD 192(R0), R0
+	MOVD 224(R0), R10
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R10, R0, R0
 	MOVD R0, local-16(SP)
@@ -4492,7 +4492,7 @@ loop_326:
 none_327:
 	MOVD R8, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R9
+	MOVD 104(R0), R9
 	LSL $0x02, R9, R9
 	MOVD $0x04, R17
 	MUL R17, R9, R8
@@ -4501,7 +4501,7 @@ none_327:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_328
-	MOVD 136(R0), R8
+	MOVD 144(R0), R8
 
 below_328:
 	MOVD $+3, R17
@@ -4584,11 +4584,11 @@ last_332:
 
 done_333:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x04, R1
 	BEQ full_334
 	SUBS $0x00, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -4676,12 +4676,12 @@ end_348:
 	MOVD R2, local-40(SP)
 
 overwrite_336:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_349
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V4.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V5.S4]
 	WORD $0x4e20f480 // fmax v0.4s, v4.4s, v0.4s
 	WORD $0x4ea0f4a0 // fmin v0.4s, v5.4s, v0.4s
@@ -4693,7 +4693,7 @@ overwrite_336:
 	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
 
 free_349:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	TBZ $0x02, R1, few_350
@@ -4772,7 +4772,7 @@ end_361:
 	B done_335
 
 full_334:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -4792,12 +4792,12 @@ full_334:
 	MOVD R1, local-40(SP)
 
 overwrite_362:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_363
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V4.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V5.S4]
 	WORD $0x4e20f480 // fmax v0.4s, v4.4s, v0.4s
 	WORD $0x4ea0f4a0 // fmin v0.4s, v5.4s, v0.4s
@@ -4809,7 +4809,7 @@ overwrite_362:
 	WORD $0x4ea3f4a3 // fmin v3.4s, v5.4s, v3.4s
 
 free_363:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FMOVQ F0, (R1)
@@ -4823,7 +4823,7 @@ free_363:
 	MOVD R1, local-48(SP)
 
 done_335:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -4839,13 +4839,13 @@ TEXT ·gemmTile4x8NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_364:
@@ -4867,11 +4867,11 @@ tile_364:
 	VEOR V6.B16, V6.B16, V6.B16
 	VEOR V7.B16, V7.B16, V7.B16
 	ADD R3<<1, R3, R7
-	MOVD 184(R0), R9
+	MOVD 192(R0), R9
 	LSL $0x02, R9, R9
 	MOVD local-32(SP), R8
-	MOVD 216(R0), R10
-	MOVD 192(R0), R0
+	MOVD 224(R0), R10
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R10, R0, R0
 	MOVD R0, local-16(SP)
@@ -4944,7 +4944,7 @@ loop_365:
 none_366:
 	MOVD R8, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R9
+	MOVD 104(R0), R9
 	LSL $0x02, R9, R9
 	MOVD $0x04, R17
 	MUL R17, R9, R8
@@ -4953,7 +4953,7 @@ none_366:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_367
-	MOVD 136(R0), R8
+	MOVD 144(R0), R8
 
 below_367:
 	MOVD $+3, R17
@@ -5056,11 +5056,11 @@ last_371:
 
 done_372:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x08, R1
 	BEQ full_373
 	SUBS $0x04, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -5156,12 +5156,12 @@ end_387:
 	MOVD R2, local-40(SP)
 
 overwrite_375:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_388
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V8.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V9.S4]
 	WORD $0x4e20f500 // fmax v0.4s, v8.4s, v0.4s
 	WORD $0x4ea0f520 // fmin v0.4s, v9.4s, v0.4s
@@ -5181,7 +5181,7 @@ overwrite_375:
 	WORD $0x4ea7f527 // fmin v7.4s, v9.4s, v7.4s
 
 free_388:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FMOVQ F0, (R2)
@@ -5264,7 +5264,7 @@ end_400:
 	B done_374
 
 full_373:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -5292,12 +5292,12 @@ full_373:
 	MOVD R1, local-40(SP)
 
 overwrite_401:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_402
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V8.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V9.S4]
 	WORD $0x4e20f500 // fmax v0.4s, v8.4s, v0.4s
 	WORD $0x4ea0f520 // fmin v0.4s, v9.4s, v0.4s
@@ -5317,7 +5317,7 @@ overwrite_401:
 	WORD $0x4ea7f527 // fmin v7.4s, v9.4s, v7.4s
 
 free_402:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -5331,7 +5331,7 @@ free_402:
 	MOVD R1, local-48(SP)
 
 done_374:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -5347,13 +5347,13 @@ TEXT ·gemmTile4x12NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_403:
@@ -5379,11 +5379,11 @@ tile_403:
 	VEOR V10.B16, V10.B16, V10.B16
 	VEOR V11.B16, V11.B16, V11.B16
 	ADD R3<<1, R3, R7
-	MOVD 184(R0), R9
+	MOVD 192(R0), R9
 	LSL $0x02, R9, R9
 	MOVD local-32(SP), R8
-	MOVD 216(R0), R10
-	MOVD 192(R0), R0
+	MOVD 224(R0), R10
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R10, R0, R0
 	MOVD R0, local-16(SP)
@@ -5476,7 +5476,7 @@ loop_404:
 none_405:
 	MOVD R8, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R9
+	MOVD 104(R0), R9
 	LSL $0x02, R9, R9
 	MOVD $0x04, R17
 	MUL R17, R9, R8
@@ -5485,7 +5485,7 @@ none_405:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_406
-	MOVD 136(R0), R8
+	MOVD 144(R0), R8
 
 below_406:
 	MOVD $+3, R17
@@ -5613,11 +5613,11 @@ last_410:
 
 done_411:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x0c, R1
 	BEQ full_412
 	SUBS $0x08, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -5721,12 +5721,12 @@ end_426:
 	MOVD R2, local-40(SP)
 
 overwrite_414:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_427
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V12.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V13.S4]
 	WORD $0x4e20f580 // fmax v0.4s, v12.4s, v0.4s
 	WORD $0x4ea0f5a0 // fmin v0.4s, v13.4s, v0.4s
@@ -5754,7 +5754,7 @@ overwrite_414:
 	WORD $0x4eabf5ab // fmin v11.4s, v13.4s, v11.4s
 
 free_427:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -5837,7 +5837,7 @@ end_439:
 	B done_413
 
 full_412:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -5873,12 +5873,12 @@ full_412:
 	MOVD R1, local-40(SP)
 
 overwrite_440:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_441
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V12.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V13.S4]
 	WORD $0x4e20f580 // fmax v0.4s, v12.4s, v0.4s
 	WORD $0x4ea0f5a0 // fmin v0.4s, v13.4s, v0.4s
@@ -5906,7 +5906,7 @@ overwrite_440:
 	WORD $0x4eabf5ab // fmin v11.4s, v13.4s, v11.4s
 
 free_441:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -5924,7 +5924,7 @@ free_441:
 	MOVD R1, local-48(SP)
 
 done_413:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -5940,13 +5940,13 @@ TEXT ·gemmTile4x16NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_442:
@@ -5976,11 +5976,11 @@ tile_442:
 	VEOR V14.B16, V14.B16, V14.B16
 	VEOR V15.B16, V15.B16, V15.B16
 	ADD R3<<1, R3, R7
-	MOVD 184(R0), R9
+	MOVD 192(R0), R9
 	LSL $0x02, R9, R9
 	MOVD local-32(SP), R8
-	MOVD 216(R0), R10
-	MOVD 192(R0), R0
+	MOVD 224(R0), R10
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R10, R0, R0
 	MOVD R0, local-16(SP)
@@ -6089,7 +6089,7 @@ loop_443:
 none_444:
 	MOVD R8, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R9
+	MOVD 104(R0), R9
 	LSL $0x02, R9, R9
 	MOVD $0x04, R17
 	MUL R17, R9, R8
@@ -6098,7 +6098,7 @@ none_444:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_445
-	MOVD 136(R0), R8
+	MOVD 144(R0), R8
 
 below_445:
 	MOVD $+3, R17
@@ -6246,11 +6246,11 @@ last_449:
 
 done_450:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x10, R1
 	BEQ full_451
 	SUBS $0x0c, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -6362,12 +6362,12 @@ end_465:
 	MOVD R2, local-40(SP)
 
 overwrite_453:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_466
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V16.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V17.S4]
 	WORD $0x4e20f600 // fmax v0.4s, v16.4s, v0.4s
 	WORD $0x4ea0f620 // fmin v0.4s, v17.4s, v0.4s
@@ -6403,7 +6403,7 @@ overwrite_453:
 	WORD $0x4eaff62f // fmin v15.4s, v17.4s, v15.4s
 
 free_466:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -6490,7 +6490,7 @@ end_478:
 	B done_452
 
 full_451:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -6534,12 +6534,12 @@ full_451:
 	MOVD R1, local-40(SP)
 
 overwrite_479:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_480
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V16.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V17.S4]
 	WORD $0x4e20f600 // fmax v0.4s, v16.4s, v0.4s
 	WORD $0x4ea0f620 // fmin v0.4s, v17.4s, v0.4s
@@ -6575,7 +6575,7 @@ overwrite_479:
 	WORD $0x4eaff62f // fmin v15.4s, v17.4s, v15.4s
 
 free_480:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -6593,7 +6593,7 @@ free_480:
 	MOVD R1, local-48(SP)
 
 done_452:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -6609,13 +6609,13 @@ TEXT ·gemmTile5x4NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_481:
@@ -6634,11 +6634,11 @@ tile_481:
 	VEOR V3.B16, V3.B16, V3.B16
 	VEOR V4.B16, V4.B16, V4.B16
 	ADD R3<<1, R3, R7
-	MOVD 184(R0), R9
+	MOVD 192(R0), R9
 	LSL $0x02, R9, R9
 	MOVD local-32(SP), R8
-	MOVD 216(R0), R10
-	MOVD 192(R0), R0
+	MOVD 224(R0), R10
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R10, R0, R0
 	MOVD R0, local-16(SP)
@@ -6697,7 +6697,7 @@ loop_482:
 none_483:
 	MOVD R8, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R9
+	MOVD 104(R0), R9
 	LSL $0x02, R9, R9
 	MOVD $0x05, R17
 	MUL R17, R9, R8
@@ -6706,7 +6706,7 @@ none_483:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_484
-	MOVD 136(R0), R8
+	MOVD 144(R0), R8
 
 below_484:
 	MOVD $+3, R17
@@ -6798,11 +6798,11 @@ last_488:
 
 done_489:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x04, R1
 	BEQ full_490
 	SUBS $0x00, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -6910,12 +6910,12 @@ end_507:
 	MOVD R2, local-40(SP)
 
 overwrite_492:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_508
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V5.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V6.S4]
 	WORD $0x4e20f4a0 // fmax v0.4s, v5.4s, v0.4s
 	WORD $0x4ea0f4c0 // fmin v0.4s, v6.4s, v0.4s
@@ -6929,7 +6929,7 @@ overwrite_492:
 	WORD $0x4ea4f4c4 // fmin v4.4s, v6.4s, v4.4s
 
 free_508:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	TBZ $0x02, R1, few_509
@@ -7026,7 +7026,7 @@ end_523:
 	B done_491
 
 full_490:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -7049,12 +7049,12 @@ full_490:
 	MOVD R1, local-40(SP)
 
 overwrite_524:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_525
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V5.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V6.S4]
 	WORD $0x4e20f4a0 // fmax v0.4s, v5.4s, v0.4s
 	WORD $0x4ea0f4c0 // fmin v0.4s, v6.4s, v0.4s
@@ -7068,7 +7068,7 @@ overwrite_524:
 	WORD $0x4ea4f4c4 // fmin v4.4s, v6.4s, v4.4s
 
 free_525:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FMOVQ F0, (R1)
@@ -7084,7 +7084,7 @@ free_525:
 	MOVD R1, local-48(SP)
 
 done_491:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -7100,13 +7100,13 @@ TEXT ·gemmTile5x8NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_526:
@@ -7130,11 +7130,11 @@ tile_526:
 	VEOR V8.B16, V8.B16, V8.B16
 	VEOR V9.B16, V9.B16, V9.B16
 	ADD R3<<1, R3, R7
-	MOVD 184(R0), R9
+	MOVD 192(R0), R9
 	LSL $0x02, R9, R9
 	MOVD local-32(SP), R8
-	MOVD 216(R0), R10
-	MOVD 192(R0), R0
+	MOVD 224(R0), R10
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R10, R0, R0
 	MOVD R0, local-16(SP)
@@ -7213,7 +7213,7 @@ loop_527:
 none_528:
 	MOVD R8, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R9
+	MOVD 104(R0), R9
 	LSL $0x02, R9, R9
 	MOVD $0x05, R17
 	MUL R17, R9, R8
@@ -7222,7 +7222,7 @@ none_528:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_529
-	MOVD 136(R0), R8
+	MOVD 144(R0), R8
 
 below_529:
 	MOVD $+3, R17
@@ -7339,11 +7339,11 @@ last_533:
 
 done_534:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x08, R1
 	BEQ full_535
 	SUBS $0x04, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -7461,12 +7461,12 @@ end_552:
 	MOVD R2, local-40(SP)
 
 overwrite_537:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_553
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V10.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V11.S4]
 	WORD $0x4e20f540 // fmax v0.4s, v10.4s, v0.4s
 	WORD $0x4ea0f560 // fmin v0.4s, v11.4s, v0.4s
@@ -7490,7 +7490,7 @@ overwrite_537:
 	WORD $0x4ea9f569 // fmin v9.4s, v11.4s, v9.4s
 
 free_553:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FMOVQ F0, (R2)
@@ -7592,7 +7592,7 @@ end_568:
 	B done_536
 
 full_535:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -7625,12 +7625,12 @@ full_535:
 	MOVD R1, local-40(SP)
 
 overwrite_569:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_570
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V10.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V11.S4]
 	WORD $0x4e20f540 // fmax v0.4s, v10.4s, v0.4s
 	WORD $0x4ea0f560 // fmin v0.4s, v11.4s, v0.4s
@@ -7654,7 +7654,7 @@ overwrite_569:
 	WORD $0x4ea9f569 // fmin v9.4s, v11.4s, v9.4s
 
 free_570:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -7670,7 +7670,7 @@ free_570:
 	MOVD R1, local-48(SP)
 
 done_536:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -7686,13 +7686,13 @@ TEXT ·gemmTile5x12NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_571:
@@ -7721,11 +7721,11 @@ tile_571:
 	VEOR V13.B16, V13.B16, V13.B16
 	VEOR V14.B16, V14.B16, V14.B16
 	ADD R3<<1, R3, R7
-	MOVD 184(R0), R9
+	MOVD 192(R0), R9
 	LSL $0x02, R9, R9
 	MOVD local-32(SP), R8
-	MOVD 216(R0), R10
-	MOVD 192(R0), R0
+	MOVD 224(R0), R10
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R10, R0, R0
 	MOVD R0, local-16(SP)
@@ -7828,7 +7828,7 @@ loop_572:
 none_573:
 	MOVD R8, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R9
+	MOVD 104(R0), R9
 	LSL $0x02, R9, R9
 	MOVD $0x05, R17
 	MUL R17, R9, R8
@@ -7837,7 +7837,7 @@ none_573:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_574
-	MOVD 136(R0), R8
+	MOVD 144(R0), R8
 
 below_574:
 	MOVD $+3, R17
@@ -7984,11 +7984,11 @@ last_578:
 
 done_579:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x0c, R1
 	BEQ full_580
 	SUBS $0x08, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -8116,12 +8116,12 @@ end_597:
 	MOVD R2, local-40(SP)
 
 overwrite_582:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_598
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V15.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V16.S4]
 	WORD $0x4e20f5e0 // fmax v0.4s, v15.4s, v0.4s
 	WORD $0x4ea0f600 // fmin v0.4s, v16.4s, v0.4s
@@ -8155,7 +8155,7 @@ overwrite_582:
 	WORD $0x4eaef60e // fmin v14.4s, v16.4s, v14.4s
 
 free_598:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -8257,7 +8257,7 @@ end_613:
 	B done_581
 
 full_580:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -8300,12 +8300,12 @@ full_580:
 	MOVD R1, local-40(SP)
 
 overwrite_614:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_615
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V15.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V16.S4]
 	WORD $0x4e20f5e0 // fmax v0.4s, v15.4s, v0.4s
 	WORD $0x4ea0f600 // fmin v0.4s, v16.4s, v0.4s
@@ -8339,7 +8339,7 @@ overwrite_614:
 	WORD $0x4eaef60e // fmin v14.4s, v16.4s, v14.4s
 
 free_615:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -8360,7 +8360,7 @@ free_615:
 	MOVD R1, local-48(SP)
 
 done_581:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -8376,13 +8376,13 @@ TEXT ·gemmTile5x16NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_616:
@@ -8416,11 +8416,11 @@ tile_616:
 	VEOR V18.B16, V18.B16, V18.B16
 	VEOR V19.B16, V19.B16, V19.B16
 	ADD R3<<1, R3, R7
-	MOVD 184(R0), R9
+	MOVD 192(R0), R9
 	LSL $0x02, R9, R9
 	MOVD local-32(SP), R8
-	MOVD 216(R0), R10
-	MOVD 192(R0), R0
+	MOVD 224(R0), R10
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R10, R0, R0
 	MOVD R0, local-16(SP)
@@ -8543,7 +8543,7 @@ loop_617:
 none_618:
 	MOVD R8, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R9
+	MOVD 104(R0), R9
 	LSL $0x02, R9, R9
 	MOVD $0x05, R17
 	MUL R17, R9, R8
@@ -8552,7 +8552,7 @@ none_618:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_619
-	MOVD 136(R0), R8
+	MOVD 144(R0), R8
 
 below_619:
 	MOVD $+3, R17
@@ -8724,11 +8724,11 @@ last_623:
 
 done_624:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x10, R1
 	BEQ full_625
 	SUBS $0x0c, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -8866,12 +8866,12 @@ end_642:
 	MOVD R2, local-40(SP)
 
 overwrite_627:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_643
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V20.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V21.S4]
 	WORD $0x4e20f680 // fmax v0.4s, v20.4s, v0.4s
 	WORD $0x4ea0f6a0 // fmin v0.4s, v21.4s, v0.4s
@@ -8915,7 +8915,7 @@ overwrite_627:
 	WORD $0x4eb3f6b3 // fmin v19.4s, v21.4s, v19.4s
 
 free_643:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -9022,7 +9022,7 @@ end_658:
 	B done_626
 
 full_625:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -9075,12 +9075,12 @@ full_625:
 	MOVD R1, local-40(SP)
 
 overwrite_659:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_660
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V20.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V21.S4]
 	WORD $0x4e20f680 // fmax v0.4s, v20.4s, v0.4s
 	WORD $0x4ea0f6a0 // fmin v0.4s, v21.4s, v0.4s
@@ -9124,7 +9124,7 @@ overwrite_659:
 	WORD $0x4eb3f6b3 // fmin v19.4s, v21.4s, v19.4s
 
 free_660:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -9145,7 +9145,7 @@ free_660:
 	MOVD R1, local-48(SP)
 
 done_626:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -9161,13 +9161,13 @@ TEXT ·gemmTile6x4NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_661:
@@ -9188,11 +9188,11 @@ tile_661:
 	VEOR V5.B16, V5.B16, V5.B16
 	ADD R3<<1, R3, R7
 	ADD R3<<2, R3, R8
-	MOVD 184(R0), R10
+	MOVD 192(R0), R10
 	LSL $0x02, R10, R10
 	MOVD local-32(SP), R9
-	MOVD 216(R0), R11
-	MOVD 192(R0), R0
+	MOVD 224(R0), R11
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R11, R0, R0
 	MOVD R0, local-16(SP)
@@ -9257,7 +9257,7 @@ loop_662:
 none_663:
 	MOVD R9, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R10
+	MOVD 104(R0), R10
 	LSL $0x02, R10, R10
 	MOVD $0x06, R17
 	MUL R17, R10, R9
@@ -9266,7 +9266,7 @@ none_663:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_664
-	MOVD 136(R0), R9
+	MOVD 144(R0), R9
 
 below_664:
 	MOVD $+3, R17
@@ -9367,11 +9367,11 @@ last_668:
 
 done_669:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x04, R1
 	BEQ full_670
 	SUBS $0x00, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -9499,12 +9499,12 @@ end_690:
 	MOVD R2, local-40(SP)
 
 overwrite_672:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_691
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V6.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V7.S4]
 	WORD $0x4e20f4c0 // fmax v0.4s, v6.4s, v0.4s
 	WORD $0x4ea0f4e0 // fmin v0.4s, v7.4s, v0.4s
@@ -9520,7 +9520,7 @@ overwrite_672:
 	WORD $0x4ea5f4e5 // fmin v5.4s, v7.4s, v5.4s
 
 free_691:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	TBZ $0x02, R1, few_692
@@ -9635,7 +9635,7 @@ end_709:
 	B done_671
 
 full_670:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -9661,12 +9661,12 @@ full_670:
 	MOVD R1, local-40(SP)
 
 overwrite_710:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_711
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V6.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V7.S4]
 	WORD $0x4e20f4c0 // fmax v0.4s, v6.4s, v0.4s
 	WORD $0x4ea0f4e0 // fmin v0.4s, v7.4s, v0.4s
@@ -9682,7 +9682,7 @@ overwrite_710:
 	WORD $0x4ea5f4e5 // fmin v5.4s, v7.4s, v5.4s
 
 free_711:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FMOVQ F0, (R1)
@@ -9700,7 +9700,7 @@ free_711:
 	MOVD R1, local-48(SP)
 
 done_671:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -9716,13 +9716,13 @@ TEXT ·gemmTile6x8NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_712:
@@ -9749,11 +9749,11 @@ tile_712:
 	VEOR V11.B16, V11.B16, V11.B16
 	ADD R3<<1, R3, R7
 	ADD R3<<2, R3, R8
-	MOVD 184(R0), R10
+	MOVD 192(R0), R10
 	LSL $0x02, R10, R10
 	MOVD local-32(SP), R9
-	MOVD 216(R0), R11
-	MOVD 192(R0), R0
+	MOVD 224(R0), R11
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R11, R0, R0
 	MOVD R0, local-16(SP)
@@ -9842,7 +9842,7 @@ loop_713:
 none_714:
 	MOVD R9, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R10
+	MOVD 104(R0), R10
 	LSL $0x02, R10, R10
 	MOVD $0x06, R17
 	MUL R17, R10, R9
@@ -9851,7 +9851,7 @@ none_714:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_715
-	MOVD 136(R0), R9
+	MOVD 144(R0), R9
 
 below_715:
 	MOVD $+3, R17
@@ -9982,11 +9982,11 @@ last_719:
 
 done_720:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x08, R1
 	BEQ full_721
 	SUBS $0x04, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -10126,12 +10126,12 @@ end_741:
 	MOVD R2, local-40(SP)
 
 overwrite_723:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_742
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V12.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V13.S4]
 	WORD $0x4e20f580 // fmax v0.4s, v12.4s, v0.4s
 	WORD $0x4ea0f5a0 // fmin v0.4s, v13.4s, v0.4s
@@ -10159,7 +10159,7 @@ overwrite_723:
 	WORD $0x4eabf5ab // fmin v11.4s, v13.4s, v11.4s
 
 free_742:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FMOVQ F0, (R2)
@@ -10280,7 +10280,7 @@ end_760:
 	B done_722
 
 full_721:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -10318,12 +10318,12 @@ full_721:
 	MOVD R1, local-40(SP)
 
 overwrite_761:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_762
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V12.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V13.S4]
 	WORD $0x4e20f580 // fmax v0.4s, v12.4s, v0.4s
 	WORD $0x4ea0f5a0 // fmin v0.4s, v13.4s, v0.4s
@@ -10351,7 +10351,7 @@ overwrite_761:
 	WORD $0x4eabf5ab // fmin v11.4s, v13.4s, v11.4s
 
 free_762:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -10369,7 +10369,7 @@ free_762:
 	MOVD R1, local-48(SP)
 
 done_722:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -10385,13 +10385,13 @@ TEXT ·gemmTile6x12NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_763:
@@ -10424,11 +10424,11 @@ tile_763:
 	VEOR V17.B16, V17.B16, V17.B16
 	ADD R3<<1, R3, R7
 	ADD R3<<2, R3, R8
-	MOVD 184(R0), R10
+	MOVD 192(R0), R10
 	LSL $0x02, R10, R10
 	MOVD local-32(SP), R9
-	MOVD 216(R0), R11
-	MOVD 192(R0), R0
+	MOVD 224(R0), R11
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R11, R0, R0
 	MOVD R0, local-16(SP)
@@ -10545,7 +10545,7 @@ loop_764:
 none_765:
 	MOVD R9, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R10
+	MOVD 104(R0), R10
 	LSL $0x02, R10, R10
 	MOVD $0x06, R17
 	MUL R17, R10, R9
@@ -10554,7 +10554,7 @@ none_765:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_766
-	MOVD 136(R0), R9
+	MOVD 144(R0), R9
 
 below_766:
 	MOVD $+3, R17
@@ -10720,11 +10720,11 @@ last_770:
 
 done_771:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x0c, R1
 	BEQ full_772
 	SUBS $0x08, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -10876,12 +10876,12 @@ end_792:
 	MOVD R2, local-40(SP)
 
 overwrite_774:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_793
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V18.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V19.S4]
 	WORD $0x4e20f640 // fmax v0.4s, v18.4s, v0.4s
 	WORD $0x4ea0f660 // fmin v0.4s, v19.4s, v0.4s
@@ -10921,7 +10921,7 @@ overwrite_774:
 	WORD $0x4eb1f671 // fmin v17.4s, v19.4s, v17.4s
 
 free_793:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -11042,7 +11042,7 @@ end_811:
 	B done_773
 
 full_772:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -11092,12 +11092,12 @@ full_772:
 	MOVD R1, local-40(SP)
 
 overwrite_812:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_813
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V18.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V19.S4]
 	WORD $0x4e20f640 // fmax v0.4s, v18.4s, v0.4s
 	WORD $0x4ea0f660 // fmin v0.4s, v19.4s, v0.4s
@@ -11137,7 +11137,7 @@ overwrite_812:
 	WORD $0x4eb1f671 // fmin v17.4s, v19.4s, v17.4s
 
 free_813:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -11161,7 +11161,7 @@ free_813:
 	MOVD R1, local-48(SP)
 
 done_773:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17
@@ -11177,13 +11177,13 @@ TEXT ·gemmTile6x16NEON(SB), NOSPLIT, $56-8
 	MOVD t+0(FP), R0
 	MOVD (R0), R1
 	MOVD R1, local-56(SP)
-	MOVD 72(R0), R1
+	MOVD 80(R0), R1
 	MOVD R1, local-48(SP)
-	MOVD 104(R0), R1
+	MOVD 112(R0), R1
 	MOVD R1, local-40(SP)
-	MOVD 160(R0), R1
+	MOVD 168(R0), R1
 	MOVD R1, local-32(SP)
-	MOVD 232(R0), R0
+	MOVD 240(R0), R0
 	MOVD R0, local-24(SP)
 
 tile_814:
@@ -11222,11 +11222,11 @@ tile_814:
 	VEOR V23.B16, V23.B16, V23.B16
 	ADD R3<<1, R3, R7
 	ADD R3<<2, R3, R8
-	MOVD 184(R0), R10
+	MOVD 192(R0), R10
 	LSL $0x02, R10, R10
 	MOVD local-32(SP), R9
-	MOVD 216(R0), R11
-	MOVD 192(R0), R0
+	MOVD 224(R0), R11
+	MOVD 200(R0), R0
 	NEG R0, R0
 	ADDS R11, R0, R0
 	MOVD R0, local-16(SP)
@@ -11367,7 +11367,7 @@ loop_815:
 none_816:
 	MOVD R9, local-32(SP)
 	MOVD t+0(FP), R0
-	MOVD 96(R0), R10
+	MOVD 104(R0), R10
 	LSL $0x02, R10, R10
 	MOVD $0x06, R17
 	MUL R17, R10, R9
@@ -11376,7 +11376,7 @@ none_816:
 	MOVD local-24(SP), R17
 	CMP $0x01, R17
 	BNE below_817
-	MOVD 136(R0), R9
+	MOVD 144(R0), R9
 
 below_817:
 	MOVD $+3, R17
@@ -11572,11 +11572,11 @@ last_821:
 
 done_822:
 	MOVD t+0(FP), R0
-	MOVD 208(R0), R1
+	MOVD 216(R0), R1
 	CMP $0x10, R1
 	BEQ full_823
 	SUBS $0x0c, R1, R1
-	MOVD 128(R0), R3
+	MOVD 136(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-40(SP), R2
 	TST R2, R2
@@ -11740,12 +11740,12 @@ end_843:
 	MOVD R2, local-40(SP)
 
 overwrite_825:
-	MOVBU 240(R0), R2
+	MOVBU 248(R0), R2
 	TST R2, R2
 	BEQ free_844
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V24.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V25.S4]
 	WORD $0x4e20f700 // fmax v0.4s, v24.4s, v0.4s
 	WORD $0x4ea0f720 // fmin v0.4s, v25.4s, v0.4s
@@ -11797,7 +11797,7 @@ overwrite_825:
 	WORD $0x4eb7f737 // fmin v23.4s, v25.4s, v23.4s
 
 free_844:
-	MOVD 96(R0), R3
+	MOVD 104(R0), R3
 	LSL $0x02, R3, R3
 	MOVD local-48(SP), R2
 	FSTPQ (F0, F1), (R2)
@@ -11924,7 +11924,7 @@ end_862:
 	B done_824
 
 full_823:
-	MOVD 128(R0), R2
+	MOVD 136(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-40(SP), R1
 	TST R1, R1
@@ -11986,12 +11986,12 @@ full_823:
 	MOVD R1, local-40(SP)
 
 overwrite_863:
-	MOVBU 240(R0), R1
+	MOVBU 248(R0), R1
 	TST R1, R1
 	BEQ free_864
-	ADD $244, R0, R16
+	ADD $252, R0, R16
 	VLD1R (R16), [V24.S4]
-	ADD $248, R0, R16
+	ADD $256, R0, R16
 	VLD1R (R16), [V25.S4]
 	WORD $0x4e20f700 // fmax v0.4s, v24.4s, v0.4s
 	WORD $0x4ea0f720 // fmin v0.4s, v25.4s, v0.4s
@@ -12043,7 +12043,7 @@ overwrite_863:
 	WORD $0x4eb7f737 // fmin v23.4s, v25.4s, v23.4s
 
 free_864:
-	MOVD 96(R0), R2
+	MOVD 104(R0), R2
 	LSL $0x02, R2, R2
 	MOVD local-48(SP), R1
 	FSTPQ (F0, F1), (R1)
@@ -12067,7 +12067,7 @@ free_864:
 	MOVD R1, local-48(SP)
 
 done_824:
-	MOVD 224(R0), R0
+	MOVD 232(R0), R0
 	LSL $0x02, R0, R0
 	MOVD local-56(SP), R17
 	ADDS R0, R17, R17

@@ -52,14 +52,14 @@ end_4:
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tileBFloat161x8AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -78,14 +78,14 @@ loop_5:
 	DECQ         SI
 	JNZ          loop_5
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x08
 	JE           full_6
 	SUBQ         $0x00, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -97,16 +97,16 @@ loop_5:
 	MOVQ         CX, 16(SP)
 
 overwrite_8:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_9
-	VBROADCASTSS 244(AX), Y1
-	VBROADCASTSS 248(AX), Y2
+	VBROADCASTSS 252(AX), Y1
+	VBROADCASTSS 256(AX), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 
 free_9:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y1
@@ -116,7 +116,7 @@ free_9:
 	JMP        done_7
 
 full_6:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -126,16 +126,16 @@ full_6:
 	MOVQ   CX, 16(SP)
 
 overwrite_10:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_11
-	VBROADCASTSS 244(AX), Y1
-	VBROADCASTSS 248(AX), Y2
+	VBROADCASTSS 252(AX), Y1
+	VBROADCASTSS 256(AX), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 
 free_11:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -168,14 +168,14 @@ GLOBL lanes_AVX2<>(SB), RODATA|NOPTR, $64
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tileBFloat161x16AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -198,14 +198,14 @@ loop_12:
 	DECQ         SI
 	JNZ          loop_12
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_13
 	SUBQ         $0x08, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -218,18 +218,18 @@ loop_12:
 	MOVQ         CX, 16(SP)
 
 overwrite_15:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_16
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_16:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y2
@@ -240,7 +240,7 @@ free_16:
 	JMP        done_14
 
 full_13:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -251,18 +251,18 @@ full_13:
 	MOVQ   CX, 16(SP)
 
 overwrite_17:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_18
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_18:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -278,14 +278,14 @@ done_14:
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tileBFloat162x8AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -307,14 +307,14 @@ loop_19:
 	DECQ         SI
 	JNZ          loop_19
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x08
 	JE           full_20
 	SUBQ         $0x00, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -330,18 +330,18 @@ loop_19:
 	MOVQ         CX, 16(SP)
 
 overwrite_22:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_23
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_23:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y2
@@ -353,7 +353,7 @@ free_23:
 	JMP        done_21
 
 full_20:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -365,18 +365,18 @@ full_20:
 	MOVQ   CX, 16(SP)
 
 overwrite_24:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_25
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_25:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -393,14 +393,14 @@ done_21:
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tileBFloat162x16AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -428,14 +428,14 @@ loop_26:
 	DECQ         SI
 	JNZ          loop_26
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_27
 	SUBQ         $0x08, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -453,11 +453,11 @@ loop_26:
 	MOVQ         CX, 16(SP)
 
 overwrite_29:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_30
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -468,7 +468,7 @@ overwrite_29:
 	VMINPS       Y3, Y5, Y3
 
 free_30:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y4
@@ -482,7 +482,7 @@ free_30:
 	JMP        done_28
 
 full_27:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -496,11 +496,11 @@ full_27:
 	MOVQ   CX, 16(SP)
 
 overwrite_31:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_32
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -511,7 +511,7 @@ overwrite_31:
 	VMINPS       Y3, Y5, Y3
 
 free_32:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -530,14 +530,14 @@ done_28:
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tileBFloat163x8AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -562,14 +562,14 @@ loop_33:
 	DECQ         SI
 	JNZ          loop_33
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x08
 	JE           full_34
 	SUBQ         $0x00, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -589,11 +589,11 @@ loop_33:
 	MOVQ         CX, 16(SP)
 
 overwrite_36:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_37
-	VBROADCASTSS 244(AX), Y3
-	VBROADCASTSS 248(AX), Y4
+	VBROADCASTSS 252(AX), Y3
+	VBROADCASTSS 256(AX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
@@ -602,7 +602,7 @@ overwrite_36:
 	VMINPS       Y2, Y4, Y2
 
 free_37:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y3
@@ -616,7 +616,7 @@ free_37:
 	JMP        done_35
 
 full_34:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -630,11 +630,11 @@ full_34:
 	MOVQ   CX, 16(SP)
 
 overwrite_38:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_39
-	VBROADCASTSS 244(AX), Y3
-	VBROADCASTSS 248(AX), Y4
+	VBROADCASTSS 252(AX), Y3
+	VBROADCASTSS 256(AX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
@@ -643,7 +643,7 @@ overwrite_38:
 	VMINPS       Y2, Y4, Y2
 
 free_39:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -662,14 +662,14 @@ done_35:
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tileBFloat163x16AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -702,14 +702,14 @@ loop_40:
 	DECQ         SI
 	JNZ          loop_40
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_41
 	SUBQ         $0x08, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -732,11 +732,11 @@ loop_40:
 	MOVQ         CX, 16(SP)
 
 overwrite_43:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_44
-	VBROADCASTSS 244(AX), Y6
-	VBROADCASTSS 248(AX), Y7
+	VBROADCASTSS 252(AX), Y6
+	VBROADCASTSS 256(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -751,7 +751,7 @@ overwrite_43:
 	VMINPS       Y5, Y7, Y5
 
 free_44:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y6
@@ -768,7 +768,7 @@ free_44:
 	JMP        done_42
 
 full_41:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -785,11 +785,11 @@ full_41:
 	MOVQ   CX, 16(SP)
 
 overwrite_45:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_46
-	VBROADCASTSS 244(AX), Y6
-	VBROADCASTSS 248(AX), Y7
+	VBROADCASTSS 252(AX), Y6
+	VBROADCASTSS 256(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -804,7 +804,7 @@ overwrite_45:
 	VMINPS       Y5, Y7, Y5
 
 free_46:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -826,14 +826,14 @@ done_42:
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tileBFloat164x8AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -862,14 +862,14 @@ loop_47:
 	DECQ         SI
 	JNZ          loop_47
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x08
 	JE           full_48
 	SUBQ         $0x00, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -893,11 +893,11 @@ loop_47:
 	MOVQ         CX, 16(SP)
 
 overwrite_50:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_51
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -908,7 +908,7 @@ overwrite_50:
 	VMINPS       Y3, Y5, Y3
 
 free_51:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y4
@@ -924,7 +924,7 @@ free_51:
 	JMP        done_49
 
 full_48:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -940,11 +940,11 @@ full_48:
 	MOVQ   CX, 16(SP)
 
 overwrite_52:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_53
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -955,7 +955,7 @@ overwrite_52:
 	VMINPS       Y3, Y5, Y3
 
 free_53:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -976,14 +976,14 @@ done_49:
 // Requires: AVX, AVX2, FMA3, MMX+
 TEXT ·tileBFloat164x16AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1022,14 +1022,14 @@ loop_54:
 	DECQ         SI
 	JNZ          loop_54
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_55
 	SUBQ         $0x08, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1057,11 +1057,11 @@ loop_54:
 	MOVQ         CX, 16(SP)
 
 overwrite_57:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_58
-	VBROADCASTSS 244(AX), Y8
-	VBROADCASTSS 248(AX), Y9
+	VBROADCASTSS 252(AX), Y8
+	VBROADCASTSS 256(AX), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -1080,7 +1080,7 @@ overwrite_57:
 	VMINPS       Y7, Y9, Y7
 
 free_58:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y8
@@ -1100,7 +1100,7 @@ free_58:
 	JMP        done_56
 
 full_55:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1120,11 +1120,11 @@ full_55:
 	MOVQ   CX, 16(SP)
 
 overwrite_59:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_60
-	VBROADCASTSS 244(AX), Y8
-	VBROADCASTSS 248(AX), Y9
+	VBROADCASTSS 252(AX), Y8
+	VBROADCASTSS 256(AX), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -1143,7 +1143,7 @@ overwrite_59:
 	VMINPS       Y7, Y9, Y7
 
 free_60:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -1207,14 +1207,14 @@ end_64:
 // Requires: AVX, F16C, FMA3, MMX+
 TEXT ·tileFloat161x8AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1232,14 +1232,14 @@ loop_65:
 	DECQ         SI
 	JNZ          loop_65
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x08
 	JE           full_66
 	SUBQ         $0x00, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1251,16 +1251,16 @@ loop_65:
 	MOVQ         CX, 16(SP)
 
 overwrite_68:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_69
-	VBROADCASTSS 244(AX), Y1
-	VBROADCASTSS 248(AX), Y2
+	VBROADCASTSS 252(AX), Y1
+	VBROADCASTSS 256(AX), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 
 free_69:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y1
@@ -1270,7 +1270,7 @@ free_69:
 	JMP        done_67
 
 full_66:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1280,16 +1280,16 @@ full_66:
 	MOVQ   CX, 16(SP)
 
 overwrite_70:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_71
-	VBROADCASTSS 244(AX), Y1
-	VBROADCASTSS 248(AX), Y2
+	VBROADCASTSS 252(AX), Y1
+	VBROADCASTSS 256(AX), Y2
 	VMAXPS       Y0, Y1, Y0
 	VMINPS       Y0, Y2, Y0
 
 free_71:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -1304,14 +1304,14 @@ done_67:
 // Requires: AVX, F16C, FMA3, MMX+
 TEXT ·tileFloat161x16AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1332,14 +1332,14 @@ loop_72:
 	DECQ         SI
 	JNZ          loop_72
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_73
 	SUBQ         $0x08, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1352,18 +1352,18 @@ loop_72:
 	MOVQ         CX, 16(SP)
 
 overwrite_75:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_76
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_76:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y2
@@ -1374,7 +1374,7 @@ free_76:
 	JMP        done_74
 
 full_73:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1385,18 +1385,18 @@ full_73:
 	MOVQ   CX, 16(SP)
 
 overwrite_77:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_78
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_78:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -1412,14 +1412,14 @@ done_74:
 // Requires: AVX, F16C, FMA3, MMX+
 TEXT ·tileFloat162x8AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1440,14 +1440,14 @@ loop_79:
 	DECQ         SI
 	JNZ          loop_79
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x08
 	JE           full_80
 	SUBQ         $0x00, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1463,18 +1463,18 @@ loop_79:
 	MOVQ         CX, 16(SP)
 
 overwrite_82:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_83
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_83:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y2
@@ -1486,7 +1486,7 @@ free_83:
 	JMP        done_81
 
 full_80:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1498,18 +1498,18 @@ full_80:
 	MOVQ   CX, 16(SP)
 
 overwrite_84:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_85
-	VBROADCASTSS 244(AX), Y2
-	VBROADCASTSS 248(AX), Y3
+	VBROADCASTSS 252(AX), Y2
+	VBROADCASTSS 256(AX), Y3
 	VMAXPS       Y0, Y2, Y0
 	VMINPS       Y0, Y3, Y0
 	VMAXPS       Y1, Y2, Y1
 	VMINPS       Y1, Y3, Y1
 
 free_85:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -1526,14 +1526,14 @@ done_81:
 // Requires: AVX, F16C, FMA3, MMX+
 TEXT ·tileFloat162x16AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1559,14 +1559,14 @@ loop_86:
 	DECQ         SI
 	JNZ          loop_86
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_87
 	SUBQ         $0x08, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1584,11 +1584,11 @@ loop_86:
 	MOVQ         CX, 16(SP)
 
 overwrite_89:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_90
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -1599,7 +1599,7 @@ overwrite_89:
 	VMINPS       Y3, Y5, Y3
 
 free_90:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y4
@@ -1613,7 +1613,7 @@ free_90:
 	JMP        done_88
 
 full_87:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1627,11 +1627,11 @@ full_87:
 	MOVQ   CX, 16(SP)
 
 overwrite_91:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_92
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -1642,7 +1642,7 @@ overwrite_91:
 	VMINPS       Y3, Y5, Y3
 
 free_92:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -1661,14 +1661,14 @@ done_88:
 // Requires: AVX, F16C, FMA3, MMX+
 TEXT ·tileFloat163x8AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1692,14 +1692,14 @@ loop_93:
 	DECQ         SI
 	JNZ          loop_93
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x08
 	JE           full_94
 	SUBQ         $0x00, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1719,11 +1719,11 @@ loop_93:
 	MOVQ         CX, 16(SP)
 
 overwrite_96:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_97
-	VBROADCASTSS 244(AX), Y3
-	VBROADCASTSS 248(AX), Y4
+	VBROADCASTSS 252(AX), Y3
+	VBROADCASTSS 256(AX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
@@ -1732,7 +1732,7 @@ overwrite_96:
 	VMINPS       Y2, Y4, Y2
 
 free_97:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y3
@@ -1746,7 +1746,7 @@ free_97:
 	JMP        done_95
 
 full_94:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1760,11 +1760,11 @@ full_94:
 	MOVQ   CX, 16(SP)
 
 overwrite_98:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_99
-	VBROADCASTSS 244(AX), Y3
-	VBROADCASTSS 248(AX), Y4
+	VBROADCASTSS 252(AX), Y3
+	VBROADCASTSS 256(AX), Y4
 	VMAXPS       Y0, Y3, Y0
 	VMINPS       Y0, Y4, Y0
 	VMAXPS       Y1, Y3, Y1
@@ -1773,7 +1773,7 @@ overwrite_98:
 	VMINPS       Y2, Y4, Y2
 
 free_99:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -1792,14 +1792,14 @@ done_95:
 // Requires: AVX, F16C, FMA3, MMX+
 TEXT ·tileFloat163x16AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1830,14 +1830,14 @@ loop_100:
 	DECQ         SI
 	JNZ          loop_100
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_101
 	SUBQ         $0x08, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1860,11 +1860,11 @@ loop_100:
 	MOVQ         CX, 16(SP)
 
 overwrite_103:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_104
-	VBROADCASTSS 244(AX), Y6
-	VBROADCASTSS 248(AX), Y7
+	VBROADCASTSS 252(AX), Y6
+	VBROADCASTSS 256(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -1879,7 +1879,7 @@ overwrite_103:
 	VMINPS       Y5, Y7, Y5
 
 free_104:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y6
@@ -1896,7 +1896,7 @@ free_104:
 	JMP        done_102
 
 full_101:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1913,11 +1913,11 @@ full_101:
 	MOVQ   CX, 16(SP)
 
 overwrite_105:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_106
-	VBROADCASTSS 244(AX), Y6
-	VBROADCASTSS 248(AX), Y7
+	VBROADCASTSS 252(AX), Y6
+	VBROADCASTSS 256(AX), Y7
 	VMAXPS       Y0, Y6, Y0
 	VMINPS       Y0, Y7, Y0
 	VMAXPS       Y1, Y6, Y1
@@ -1932,7 +1932,7 @@ overwrite_105:
 	VMINPS       Y5, Y7, Y5
 
 free_106:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -1954,14 +1954,14 @@ done_102:
 // Requires: AVX, F16C, FMA3, MMX+
 TEXT ·tileFloat164x8AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1989,14 +1989,14 @@ loop_107:
 	DECQ         SI
 	JNZ          loop_107
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x08
 	JE           full_108
 	SUBQ         $0x00, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -2020,11 +2020,11 @@ loop_107:
 	MOVQ         CX, 16(SP)
 
 overwrite_110:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_111
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -2035,7 +2035,7 @@ overwrite_110:
 	VMINPS       Y3, Y5, Y3
 
 free_111:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y4
@@ -2051,7 +2051,7 @@ free_111:
 	JMP        done_109
 
 full_108:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -2067,11 +2067,11 @@ full_108:
 	MOVQ   CX, 16(SP)
 
 overwrite_112:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_113
-	VBROADCASTSS 244(AX), Y4
-	VBROADCASTSS 248(AX), Y5
+	VBROADCASTSS 252(AX), Y4
+	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
 	VMINPS       Y0, Y5, Y0
 	VMAXPS       Y1, Y4, Y1
@@ -2082,7 +2082,7 @@ overwrite_112:
 	VMINPS       Y3, Y5, Y3
 
 free_113:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)
@@ -2103,14 +2103,14 @@ done_109:
 // Requires: AVX, F16C, FMA3, MMX+
 TEXT ·tileFloat164x16AVX2(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -2147,14 +2147,14 @@ loop_114:
 	DECQ         SI
 	JNZ          loop_114
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_115
 	SUBQ         $0x08, CX
 	LEAQ         lanes_AVX2<>+32(SB), DX
 	SHLQ         $0x02, CX
 	SUBQ         CX, DX
-	MOVQ         128(AX), BX
+	MOVQ         136(AX), BX
 	SHLQ         $0x02, BX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -2182,11 +2182,11 @@ loop_114:
 	MOVQ         CX, 16(SP)
 
 overwrite_117:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_118
-	VBROADCASTSS 244(AX), Y8
-	VBROADCASTSS 248(AX), Y9
+	VBROADCASTSS 252(AX), Y8
+	VBROADCASTSS 256(AX), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -2205,7 +2205,7 @@ overwrite_117:
 	VMINPS       Y7, Y9, Y7
 
 free_118:
-	MOVQ       96(AX), CX
+	MOVQ       104(AX), CX
 	SHLQ       $0x02, CX
 	MOVQ       8(SP), AX
 	VMOVUPS    (DX), Y8
@@ -2225,7 +2225,7 @@ free_118:
 	JMP        done_116
 
 full_115:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -2245,11 +2245,11 @@ full_115:
 	MOVQ   CX, 16(SP)
 
 overwrite_119:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_120
-	VBROADCASTSS 244(AX), Y8
-	VBROADCASTSS 248(AX), Y9
+	VBROADCASTSS 252(AX), Y8
+	VBROADCASTSS 256(AX), Y9
 	VMAXPS       Y0, Y8, Y0
 	VMINPS       Y0, Y9, Y0
 	VMAXPS       Y1, Y8, Y1
@@ -2268,7 +2268,7 @@ overwrite_119:
 	VMINPS       Y7, Y9, Y7
 
 free_120:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Y0, (AX)

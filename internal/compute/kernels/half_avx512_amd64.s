@@ -52,14 +52,14 @@ end_4:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBFloat161x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -78,14 +78,14 @@ loop_5:
 	DECQ         SI
 	JNZ          loop_5
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_6
 	SUBQ         $0x00, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -96,16 +96,16 @@ loop_5:
 	MOVQ         CX, 16(SP)
 
 overwrite_8:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_9
-	VBROADCASTSS 244(AX), Z1
-	VBROADCASTSS 248(AX), Z2
+	VBROADCASTSS 252(AX), Z1
+	VBROADCASTSS 256(AX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 
 free_9:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, K1, (AX)
@@ -114,7 +114,7 @@ free_9:
 	JMP     done_7
 
 full_6:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -124,16 +124,16 @@ full_6:
 	MOVQ   CX, 16(SP)
 
 overwrite_10:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_11
-	VBROADCASTSS 244(AX), Z1
-	VBROADCASTSS 248(AX), Z2
+	VBROADCASTSS 252(AX), Z1
+	VBROADCASTSS 256(AX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 
 free_11:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -148,14 +148,14 @@ done_7:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBFloat161x32AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -178,14 +178,14 @@ loop_12:
 	DECQ         SI
 	JNZ          loop_12
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x20
 	JE           full_13
 	SUBQ         $0x10, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -197,18 +197,18 @@ loop_12:
 	MOVQ         CX, 16(SP)
 
 overwrite_15:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_16
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_16:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -218,7 +218,7 @@ free_16:
 	JMP     done_14
 
 full_13:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -229,18 +229,18 @@ full_13:
 	MOVQ   CX, 16(SP)
 
 overwrite_17:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_18
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_18:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -256,14 +256,14 @@ done_14:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBFloat162x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -285,14 +285,14 @@ loop_19:
 	DECQ         SI
 	JNZ          loop_19
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_20
 	SUBQ         $0x00, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -306,18 +306,18 @@ loop_19:
 	MOVQ         CX, 16(SP)
 
 overwrite_22:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_23
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_23:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, K1, (AX)
@@ -328,7 +328,7 @@ free_23:
 	JMP     done_21
 
 full_20:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -340,18 +340,18 @@ full_20:
 	MOVQ   CX, 16(SP)
 
 overwrite_24:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_25
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_25:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -368,14 +368,14 @@ done_21:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBFloat162x32AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -403,14 +403,14 @@ loop_26:
 	DECQ         SI
 	JNZ          loop_26
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x20
 	JE           full_27
 	SUBQ         $0x10, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -426,11 +426,11 @@ loop_26:
 	MOVQ         CX, 16(SP)
 
 overwrite_29:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_30
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -441,7 +441,7 @@ overwrite_29:
 	VMINPS       Z3, Z5, Z3
 
 free_30:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -454,7 +454,7 @@ free_30:
 	JMP     done_28
 
 full_27:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -468,11 +468,11 @@ full_27:
 	MOVQ   CX, 16(SP)
 
 overwrite_31:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_32
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -483,7 +483,7 @@ overwrite_31:
 	VMINPS       Z3, Z5, Z3
 
 free_32:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -502,14 +502,14 @@ done_28:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBFloat163x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -534,14 +534,14 @@ loop_33:
 	DECQ         SI
 	JNZ          loop_33
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_34
 	SUBQ         $0x00, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -558,11 +558,11 @@ loop_33:
 	MOVQ         CX, 16(SP)
 
 overwrite_36:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_37
-	VBROADCASTSS 244(AX), Z3
-	VBROADCASTSS 248(AX), Z4
+	VBROADCASTSS 252(AX), Z3
+	VBROADCASTSS 256(AX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -571,7 +571,7 @@ overwrite_36:
 	VMINPS       Z2, Z4, Z2
 
 free_37:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, K1, (AX)
@@ -584,7 +584,7 @@ free_37:
 	JMP     done_35
 
 full_34:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -598,11 +598,11 @@ full_34:
 	MOVQ   CX, 16(SP)
 
 overwrite_38:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_39
-	VBROADCASTSS 244(AX), Z3
-	VBROADCASTSS 248(AX), Z4
+	VBROADCASTSS 252(AX), Z3
+	VBROADCASTSS 256(AX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -611,7 +611,7 @@ overwrite_38:
 	VMINPS       Z2, Z4, Z2
 
 free_39:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -630,14 +630,14 @@ done_35:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBFloat163x32AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -670,14 +670,14 @@ loop_40:
 	DECQ         SI
 	JNZ          loop_40
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x20
 	JE           full_41
 	SUBQ         $0x10, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -697,11 +697,11 @@ loop_40:
 	MOVQ         CX, 16(SP)
 
 overwrite_43:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_44
-	VBROADCASTSS 244(AX), Z6
-	VBROADCASTSS 248(AX), Z7
+	VBROADCASTSS 252(AX), Z6
+	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -716,7 +716,7 @@ overwrite_43:
 	VMINPS       Z5, Z7, Z5
 
 free_44:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -732,7 +732,7 @@ free_44:
 	JMP     done_42
 
 full_41:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -749,11 +749,11 @@ full_41:
 	MOVQ   CX, 16(SP)
 
 overwrite_45:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_46
-	VBROADCASTSS 244(AX), Z6
-	VBROADCASTSS 248(AX), Z7
+	VBROADCASTSS 252(AX), Z6
+	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -768,7 +768,7 @@ overwrite_45:
 	VMINPS       Z5, Z7, Z5
 
 free_46:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -790,14 +790,14 @@ done_42:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBFloat164x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -826,14 +826,14 @@ loop_47:
 	DECQ         SI
 	JNZ          loop_47
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_48
 	SUBQ         $0x00, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -853,11 +853,11 @@ loop_47:
 	MOVQ         CX, 16(SP)
 
 overwrite_50:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_51
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -868,7 +868,7 @@ overwrite_50:
 	VMINPS       Z3, Z5, Z3
 
 free_51:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, K1, (AX)
@@ -883,7 +883,7 @@ free_51:
 	JMP     done_49
 
 full_48:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -899,11 +899,11 @@ full_48:
 	MOVQ   CX, 16(SP)
 
 overwrite_52:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_53
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -914,7 +914,7 @@ overwrite_52:
 	VMINPS       Z3, Z5, Z3
 
 free_53:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -935,14 +935,14 @@ done_49:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileBFloat164x32AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -981,14 +981,14 @@ loop_54:
 	DECQ         SI
 	JNZ          loop_54
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x20
 	JE           full_55
 	SUBQ         $0x10, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1012,11 +1012,11 @@ loop_54:
 	MOVQ         CX, 16(SP)
 
 overwrite_57:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_58
-	VBROADCASTSS 244(AX), Z8
-	VBROADCASTSS 248(AX), Z9
+	VBROADCASTSS 252(AX), Z8
+	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -1035,7 +1035,7 @@ overwrite_57:
 	VMINPS       Z7, Z9, Z7
 
 free_58:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1054,7 +1054,7 @@ free_58:
 	JMP     done_56
 
 full_55:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1074,11 +1074,11 @@ full_55:
 	MOVQ   CX, 16(SP)
 
 overwrite_59:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_60
-	VBROADCASTSS 244(AX), Z8
-	VBROADCASTSS 248(AX), Z9
+	VBROADCASTSS 252(AX), Z8
+	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -1097,7 +1097,7 @@ overwrite_59:
 	VMINPS       Z7, Z9, Z7
 
 free_60:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1161,14 +1161,14 @@ end_64:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileFloat161x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1186,14 +1186,14 @@ loop_65:
 	DECQ         SI
 	JNZ          loop_65
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_66
 	SUBQ         $0x00, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1204,16 +1204,16 @@ loop_65:
 	MOVQ         CX, 16(SP)
 
 overwrite_68:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_69
-	VBROADCASTSS 244(AX), Z1
-	VBROADCASTSS 248(AX), Z2
+	VBROADCASTSS 252(AX), Z1
+	VBROADCASTSS 256(AX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 
 free_69:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, K1, (AX)
@@ -1222,7 +1222,7 @@ free_69:
 	JMP     done_67
 
 full_66:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1232,16 +1232,16 @@ full_66:
 	MOVQ   CX, 16(SP)
 
 overwrite_70:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_71
-	VBROADCASTSS 244(AX), Z1
-	VBROADCASTSS 248(AX), Z2
+	VBROADCASTSS 252(AX), Z1
+	VBROADCASTSS 256(AX), Z2
 	VMAXPS       Z0, Z1, Z0
 	VMINPS       Z0, Z2, Z0
 
 free_71:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1256,14 +1256,14 @@ done_67:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileFloat161x32AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1284,14 +1284,14 @@ loop_72:
 	DECQ         SI
 	JNZ          loop_72
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x20
 	JE           full_73
 	SUBQ         $0x10, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1303,18 +1303,18 @@ loop_72:
 	MOVQ         CX, 16(SP)
 
 overwrite_75:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_76
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_76:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1324,7 +1324,7 @@ free_76:
 	JMP     done_74
 
 full_73:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1335,18 +1335,18 @@ full_73:
 	MOVQ   CX, 16(SP)
 
 overwrite_77:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_78
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_78:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1362,14 +1362,14 @@ done_74:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileFloat162x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1390,14 +1390,14 @@ loop_79:
 	DECQ         SI
 	JNZ          loop_79
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_80
 	SUBQ         $0x00, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1411,18 +1411,18 @@ loop_79:
 	MOVQ         CX, 16(SP)
 
 overwrite_82:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_83
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_83:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, K1, (AX)
@@ -1433,7 +1433,7 @@ free_83:
 	JMP     done_81
 
 full_80:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1445,18 +1445,18 @@ full_80:
 	MOVQ   CX, 16(SP)
 
 overwrite_84:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_85
-	VBROADCASTSS 244(AX), Z2
-	VBROADCASTSS 248(AX), Z3
+	VBROADCASTSS 252(AX), Z2
+	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
 	VMINPS       Z0, Z3, Z0
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
 free_85:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1473,14 +1473,14 @@ done_81:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileFloat162x32AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1506,14 +1506,14 @@ loop_86:
 	DECQ         SI
 	JNZ          loop_86
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x20
 	JE           full_87
 	SUBQ         $0x10, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1529,11 +1529,11 @@ loop_86:
 	MOVQ         CX, 16(SP)
 
 overwrite_89:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_90
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1544,7 +1544,7 @@ overwrite_89:
 	VMINPS       Z3, Z5, Z3
 
 free_90:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1557,7 +1557,7 @@ free_90:
 	JMP     done_88
 
 full_87:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1571,11 +1571,11 @@ full_87:
 	MOVQ   CX, 16(SP)
 
 overwrite_91:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_92
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1586,7 +1586,7 @@ overwrite_91:
 	VMINPS       Z3, Z5, Z3
 
 free_92:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1605,14 +1605,14 @@ done_88:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileFloat163x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1636,14 +1636,14 @@ loop_93:
 	DECQ         SI
 	JNZ          loop_93
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_94
 	SUBQ         $0x00, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1660,11 +1660,11 @@ loop_93:
 	MOVQ         CX, 16(SP)
 
 overwrite_96:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_97
-	VBROADCASTSS 244(AX), Z3
-	VBROADCASTSS 248(AX), Z4
+	VBROADCASTSS 252(AX), Z3
+	VBROADCASTSS 256(AX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -1673,7 +1673,7 @@ overwrite_96:
 	VMINPS       Z2, Z4, Z2
 
 free_97:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, K1, (AX)
@@ -1686,7 +1686,7 @@ free_97:
 	JMP     done_95
 
 full_94:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1700,11 +1700,11 @@ full_94:
 	MOVQ   CX, 16(SP)
 
 overwrite_98:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_99
-	VBROADCASTSS 244(AX), Z3
-	VBROADCASTSS 248(AX), Z4
+	VBROADCASTSS 252(AX), Z3
+	VBROADCASTSS 256(AX), Z4
 	VMAXPS       Z0, Z3, Z0
 	VMINPS       Z0, Z4, Z0
 	VMAXPS       Z1, Z3, Z1
@@ -1713,7 +1713,7 @@ overwrite_98:
 	VMINPS       Z2, Z4, Z2
 
 free_99:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1732,14 +1732,14 @@ done_95:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileFloat163x32AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1770,14 +1770,14 @@ loop_100:
 	DECQ         SI
 	JNZ          loop_100
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x20
 	JE           full_101
 	SUBQ         $0x10, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1797,11 +1797,11 @@ loop_100:
 	MOVQ         CX, 16(SP)
 
 overwrite_103:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_104
-	VBROADCASTSS 244(AX), Z6
-	VBROADCASTSS 248(AX), Z7
+	VBROADCASTSS 252(AX), Z6
+	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -1816,7 +1816,7 @@ overwrite_103:
 	VMINPS       Z5, Z7, Z5
 
 free_104:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1832,7 +1832,7 @@ free_104:
 	JMP     done_102
 
 full_101:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1849,11 +1849,11 @@ full_101:
 	MOVQ   CX, 16(SP)
 
 overwrite_105:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_106
-	VBROADCASTSS 244(AX), Z6
-	VBROADCASTSS 248(AX), Z7
+	VBROADCASTSS 252(AX), Z6
+	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
 	VMINPS       Z0, Z7, Z0
 	VMAXPS       Z1, Z6, Z1
@@ -1868,7 +1868,7 @@ overwrite_105:
 	VMINPS       Z5, Z7, Z5
 
 free_106:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -1890,14 +1890,14 @@ done_102:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileFloat164x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -1925,14 +1925,14 @@ loop_107:
 	DECQ         SI
 	JNZ          loop_107
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x10
 	JE           full_108
 	SUBQ         $0x00, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -1952,11 +1952,11 @@ loop_107:
 	MOVQ         CX, 16(SP)
 
 overwrite_110:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_111
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -1967,7 +1967,7 @@ overwrite_110:
 	VMINPS       Z3, Z5, Z3
 
 free_111:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, K1, (AX)
@@ -1982,7 +1982,7 @@ free_111:
 	JMP     done_109
 
 full_108:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -1998,11 +1998,11 @@ full_108:
 	MOVQ   CX, 16(SP)
 
 overwrite_112:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_113
-	VBROADCASTSS 244(AX), Z4
-	VBROADCASTSS 248(AX), Z5
+	VBROADCASTSS 252(AX), Z4
+	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
 	VMINPS       Z0, Z5, Z0
 	VMAXPS       Z1, Z4, Z1
@@ -2013,7 +2013,7 @@ overwrite_112:
 	VMINPS       Z3, Z5, Z3
 
 free_113:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -2034,14 +2034,14 @@ done_109:
 // Requires: AVX, AVX512F, BMI2, MMX+
 TEXT ·tileFloat164x32AVX512(SB), NOSPLIT, $24-8
 	MOVQ   t+0(FP), AX
-	MOVQ   72(AX), CX
+	MOVQ   80(AX), CX
 	MOVQ   CX, 8(SP)
-	MOVQ   104(AX), CX
+	MOVQ   112(AX), CX
 	MOVQ   CX, 16(SP)
 	MOVQ   (AX), CX
 	MOVQ   40(AX), DX
-	MOVQ   160(AX), BX
-	MOVQ   216(AX), SI
+	MOVQ   168(AX), BX
+	MOVQ   224(AX), SI
 	MOVQ   24(AX), DI
 	SHLQ   $0x02, DI
 	MOVQ   32(AX), AX
@@ -2078,14 +2078,14 @@ loop_114:
 	DECQ         SI
 	JNZ          loop_114
 	MOVQ         t+0(FP), AX
-	MOVQ         208(AX), CX
+	MOVQ         216(AX), CX
 	CMPQ         CX, $0x20
 	JE           full_115
 	SUBQ         $0x10, CX
 	MOVQ         $-1, DX
 	BZHIQ        CX, DX, DX
 	KMOVW        DX, K1
-	MOVQ         128(AX), DX
+	MOVQ         136(AX), DX
 	SHLQ         $0x02, DX
 	MOVQ         16(SP), CX
 	TESTQ        CX, CX
@@ -2109,11 +2109,11 @@ loop_114:
 	MOVQ         CX, 16(SP)
 
 overwrite_117:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_118
-	VBROADCASTSS 244(AX), Z8
-	VBROADCASTSS 248(AX), Z9
+	VBROADCASTSS 252(AX), Z8
+	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -2132,7 +2132,7 @@ overwrite_117:
 	VMINPS       Z7, Z9, Z7
 
 free_118:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)
@@ -2151,7 +2151,7 @@ free_118:
 	JMP     done_116
 
 full_115:
-	MOVQ   128(AX), DX
+	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
@@ -2171,11 +2171,11 @@ full_115:
 	MOVQ   CX, 16(SP)
 
 overwrite_119:
-	MOVB         240(AX), CL
+	MOVB         248(AX), CL
 	TESTB        CL, CL
 	JZ           free_120
-	VBROADCASTSS 244(AX), Z8
-	VBROADCASTSS 248(AX), Z9
+	VBROADCASTSS 252(AX), Z8
+	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
 	VMINPS       Z0, Z9, Z0
 	VMAXPS       Z1, Z8, Z1
@@ -2194,7 +2194,7 @@ overwrite_119:
 	VMINPS       Z7, Z9, Z7
 
 free_120:
-	MOVQ    96(AX), CX
+	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
 	VMOVUPS Z0, (AX)

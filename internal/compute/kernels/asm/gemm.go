@@ -38,6 +38,11 @@ func generateGemm(g *generator) {
 			g.tile(rows, vectors)
 		}
 	}
+	if !g.onARM() { // whose tiles have as many vectors
+		for rows := 1; rows <= wideRows; rows++ {
+			g.tile(rows, 2*g.tileVectors())
+		}
+	}
 	g.peak()
 }
 
@@ -69,6 +74,7 @@ var tileArgs = named("tileArgs", `struct {
 	aRow, aCol int
 	b          []float32
 	bRow       int
+	bHalf      int
 	c          []float32
 	ldc        int
 	add        []float32
@@ -137,6 +143,10 @@ const tileSteps = 4
 // waits for memory, not for its multiplications.
 const fewRows = 4
 
+// wideRows is the height up to which there are tiles of twice the width, as the package kernels knows. Each sum waits for the one
+// before it, four cycles, in which a lower tile would have nothing else to do.
+const wideRows = 2
+
 // tile writes one micro-kernel. It keeps the tile of C in registers while it
 // runs down K: per step it loads a row of B, and for each row of the tile
 // multiplies it by an element of A and adds.
@@ -171,6 +181,17 @@ func (g *generator) tile(rows, vectors int) {
 	g.MOVQ(at.a, a)
 	aRow, aCol, bRow := g.stride(args, "aRow"), g.stride(args, "aCol"), g.stride(args, "bRow")
 
+	column := func(j int) operand.Mem { return g.at(b, j) }
+	if vectors > g.tileVectors() {
+		half := g.stride(args, "bHalf")
+		column = func(j int) operand.Mem {
+			if j < g.tileVectors() {
+				return g.at(b, j)
+			}
+			return operand.Mem{Base: b, Index: half, Scale: 1, Disp: (j - g.tileVectors()) * g.bytes()}
+		}
+	}
+
 	acc := make([][]reg.VecVirtual, rows)
 	for i := range acc {
 		acc[i] = g.zeros(vectors)
@@ -186,7 +207,7 @@ func (g *generator) tile(rows, vectors int) {
 		row := make([]reg.VecVirtual, vectors)
 		for j := range row {
 			row[j] = g.vec()
-			g.load(g.at(b, j), nil, row[j])
+			g.load(column(j), nil, row[j])
 		}
 		g.ADDQ(bRow, b)
 		for i := range rows {
@@ -288,9 +309,13 @@ type tilePlace struct{ a, c, add operand.Mem }
 
 // storeTile writes the accumulators to C after adding what is to be added, and moves the place to the tile below.
 func (g *generator) storeTile(args gotypes.Component, at tilePlace, acc [][]reg.VecVirtual) {
+	vectors := len(acc[0])
+	if vectors > g.tileVectors() { // never an edge
+		g.storeRows(args, at, acc, nil)
+		return
+	}
 	full, done := g.label("full"), g.label("done")
 	cols := g.field(args, "cols")
-	vectors := len(acc[0])
 	g.CMPQ(cols, operand.U8(uint8(vectors*g.isa.lanes)))
 	g.JE(operand.LabelRef(full))
 	k := g.edgeMask(cols, vectors)
