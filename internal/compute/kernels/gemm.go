@@ -219,11 +219,22 @@ type gemmTile struct {
 
 	compute func(t *tileArgs)
 
+	// turned are the tiles that read B stored transposed, by rows-1; those of more rows copy it.
+	turned []turnedTile
+
 	// copyRows does dst[r*dstStride+c] = src[r*srcStride+c], transpose
 	// dst[c*dstStride+r] = src[r*srcStride+c]; for up to gemmTile.rows or
 	// gemmTile.cols elements along a row of dst, or any number for tiles that read rows.
 	copyRows, transpose func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int)
 }
+
+// turnedTile is a tile of that many columns, all of which there must be, and at least turnedSteps of K; A is packed.
+type turnedTile struct {
+	cols    int
+	compute tileFunction
+}
+
+const turnedSteps = 8
 
 // tileArgs is one tile of C = A·B + add, or several below each other, of the same height and with the same columns. The assembly knows the order of the fields.
 type tileArgs struct {
@@ -289,6 +300,7 @@ type product struct {
 	width            int  // of the widest tile
 	directA, directB bool // read where it is
 	fuses            bool // widens a half B as it multiplies
+	turns            bool // reads whole panels of a transposed B where they are
 	groupM, groupN   int  // panels of a task
 	tasksN           int  // tasks along a row of tasks
 	threads          int  // that take tasks in turn
@@ -330,11 +342,15 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 	p.tile = &active().gemm
 	p.a, p.b, p.c, p.lda, p.ldb, p.ldc, p.n, p.flags = a, b, c, lda, ldb, ldc, n, flags
 	p.kc = blockLength(k)
-	p.directA = p.readsDirectA(m)
+	p.turns = flags&TransB != 0 && p.readsTurned(m, k)
+	p.directA = !p.turns && p.readsDirectA(m)
 	p.directB = flags&TransB == 0 && (m <= 128 || m <= 512 && ldb%1024 != 0)
 	p.width = p.tile.cols
 	if m <= p.tile.wideRows && p.half == nil && (p.packed != nil || p.directB) {
 		p.width *= 2
+	}
+	if p.turns {
+		p.width = p.tile.turned[m-1].cols
 	}
 	p.fuses = p.half != nil && m <= len(active().half[p.half.format].tiles)
 	p.threads = p.options.Limit.Threads()
@@ -374,6 +390,16 @@ func (p *product) readsDirectA(m int) bool {
 		return m <= 64 && !p.tile.readsRows
 	}
 	return p.lda%1024 != 0 || p.n <= 128
+}
+
+// readsTurned reports whether a transposed B is read where it is. It is not if much would be left beside whole panels, or if the many
+// rows of a wide panel fall into the same set of the first-level cache.
+func (p *product) readsTurned(m, k int) bool {
+	if m > len(p.tile.turned) || k < turnedSteps {
+		return false
+	}
+	cols := p.tile.turned[m-1].cols
+	return (p.n >= 4*cols || p.n%cols == 0) && (cols <= 16 || p.ldb%1024 != 0)
 }
 
 // blockLength returns the length of the blocks of K: equal ones, and therefore
@@ -529,7 +555,8 @@ func (p *product) compute(task int) {
 			if t.cols = p.width; t.cols > right-left {
 				t.cols = min(p.tile.cols, right-left)
 			}
-			p.colsAt(w, left, k0)
+			turned := p.turns && t.cols == p.width && t.k >= turnedSteps
+			p.colsAt(w, left, k0, turned)
 			nextB, nextRows, nextBRow := p.nextPanel(left+t.cols, left0, right, k0)
 			fetched := 0 // of its rows
 			for i := i0; i < i1; i += t.repeat {
@@ -563,11 +590,14 @@ func (p *product) compute(task int) {
 				default:
 					t.add, t.addRow = nil, 0
 				}
-				if p.fuses {
+				switch {
+				case p.fuses:
 					p.fused(t)
-					continue
+				case turned:
+					p.turned(t)
+				default:
+					p.tile.compute(t)
 				}
-				p.tile.compute(t)
 			}
 		}
 	}
@@ -593,10 +623,25 @@ func (p *product) rowsAt(t *tileArgs, top, k0 int) {
 	}
 }
 
+// turned computes a tile whose columns are rows of B.
+func (p *product) turned(t *tileArgs) {
+	_ = t.a[t.rows*t.k-1]
+	inside(t.b, t.bRow, t.cols, t.k)
+	inside(t.c, t.ldc, t.rows, t.cols)
+	if t.add != nil {
+		inside(t.add, t.addRow, t.rows, t.cols)
+	}
+	p.tile.turned[t.rows-1].compute(t)
+}
+
 // colsAt sets the panel of B that begins at column left, after packing it if
 // need be.
-func (p *product) colsAt(w *worker, left, k0 int) {
+func (p *product) colsAt(w *worker, left, k0 int, turned bool) {
 	t := &w.args
+	if turned {
+		t.b, t.bRow = p.b[left*p.ldb+p.k0+k0:], p.ldb
+		return
+	}
 	if p.packed != nil {
 		t.b, t.bRow, t.bHalf = p.packed.at(left, p.k0+k0, t.k), panelCols, p.tile.cols
 		if (left+p.tile.cols)%panelCols == 0 { // the second half is in the next panel

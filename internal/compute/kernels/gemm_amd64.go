@@ -7,6 +7,22 @@ var gemmAVX512 = gemmTile{
 	wideRows: 2,
 	balanced: true,
 	compute:  gemmTileAVX512,
+	turned: []turnedTile{
+		{32, gemmTurned1x32AVX512},
+		{32, gemmTurned2x32AVX512},
+		{32, gemmTurned3x32AVX512},
+		{32, gemmTurned4x32AVX512},
+		{16, gemmTurned5x16AVX512},
+		{16, gemmTurned6x16AVX512},
+		{16, gemmTurned7x16AVX512},
+		{16, gemmTurned8x16AVX512},
+		{16, gemmTurned9x16AVX512},
+		{16, gemmTurned10x16AVX512},
+		{16, gemmTurned11x16AVX512},
+		{16, gemmTurned12x16AVX512},
+		{16, gemmTurned13x16AVX512},
+		{16, gemmTurned14x16AVX512},
+	},
 	copyRows: func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
 		inside(dst, dstStride, rows, cols)
 		inside(src, srcStride, rows, cols)
@@ -66,6 +82,11 @@ var gemmAVX2 = gemmTile{
 	wideRows: 2,
 	balanced: true,
 	compute:  gemmTileAVX2,
+	turned: []turnedTile{
+		{32, gemmTurned1x32AVX2},
+		{16, gemmTurned2x16AVX2},
+		{16, gemmTurned3x16AVX2},
+	},
 	copyRows: func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
 		inside(dst, dstStride, rows, cols)
 		inside(src, srcStride, rows, cols)

@@ -74,6 +74,21 @@ func gemmTile1x32AVX2(t *tileArgs)
 //go:noescape
 func gemmTile2x32AVX2(t *tileArgs)
 
+// gemmTurned1x32AVX2 computes 1 rows and 32 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned1x32AVX2(t *tileArgs)
+
+// gemmTurned2x16AVX2 computes 2 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned2x16AVX2(t *tileArgs)
+
+// gemmTurned3x16AVX2 computes 3 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned3x16AVX2(t *tileArgs)
+
 // fmaPeakAVX2 does n times 12 fused multiply-adds of 8 elements each.
 //
 //go:noescape

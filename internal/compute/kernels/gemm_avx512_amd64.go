@@ -154,6 +154,76 @@ func gemmTile1x64AVX512(t *tileArgs)
 //go:noescape
 func gemmTile2x64AVX512(t *tileArgs)
 
+// gemmTurned1x32AVX512 computes 1 rows and 32 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned1x32AVX512(t *tileArgs)
+
+// gemmTurned2x32AVX512 computes 2 rows and 32 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned2x32AVX512(t *tileArgs)
+
+// gemmTurned3x32AVX512 computes 3 rows and 32 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned3x32AVX512(t *tileArgs)
+
+// gemmTurned4x32AVX512 computes 4 rows and 32 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned4x32AVX512(t *tileArgs)
+
+// gemmTurned5x16AVX512 computes 5 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned5x16AVX512(t *tileArgs)
+
+// gemmTurned6x16AVX512 computes 6 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned6x16AVX512(t *tileArgs)
+
+// gemmTurned7x16AVX512 computes 7 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned7x16AVX512(t *tileArgs)
+
+// gemmTurned8x16AVX512 computes 8 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned8x16AVX512(t *tileArgs)
+
+// gemmTurned9x16AVX512 computes 9 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned9x16AVX512(t *tileArgs)
+
+// gemmTurned10x16AVX512 computes 10 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned10x16AVX512(t *tileArgs)
+
+// gemmTurned11x16AVX512 computes 11 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned11x16AVX512(t *tileArgs)
+
+// gemmTurned12x16AVX512 computes 12 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned12x16AVX512(t *tileArgs)
+
+// gemmTurned13x16AVX512 computes 13 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned13x16AVX512(t *tileArgs)
+
+// gemmTurned14x16AVX512 computes 14 rows and 16 columns of t, which are rows of B.
+//
+//go:noescape
+func gemmTurned14x16AVX512(t *tileArgs)
+
 // fmaPeakAVX512 does n times 24 fused multiply-adds of 16 elements each.
 //
 //go:noescape

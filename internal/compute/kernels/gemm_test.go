@@ -146,6 +146,37 @@ func TestGemmLarge(t *testing.T) {
 	})
 }
 
+// Products of few rows have tiles of their own, which give the bits of others: whole panels and edges, blocks of K of every length
+// modulo 8, rows of B that fall into the same set of the cache, any threads.
+func TestGemmFewRows(t *testing.T) {
+	defer parallel.SetThreads(parallel.Threads())
+	eachISA(t, func(t *testing.T) {
+		for i, size := range [][2]int{{128, 8}, {131, 9}, {160, 10}, {64, 11}, {145, 12}, {130, 13}, {32, 14}, {192, 15}, {96, 1024}, {200, 391}, {140, 797}, {16, 7}} {
+			for m := 1; m <= 15; m++ {
+				if testing.Short() && m > 2 && m%4 != 0 {
+					continue
+				}
+				flags := []GemmFlags{0, TransA, Accumulate}[(i+m)%3]
+				turned := newGemmCase(m, size[0], size[1], flags|TransB, 0, uint64(i))
+				plain := turned
+				plain.flags, plain.ldb = flags, turned.n
+				plain.b = make([]float32, turned.k*turned.n)
+				transposeGeneric(plain.b, plain.ldb, turned.b, turned.ldb, turned.n, turned.k)
+				parallel.SetThreads(1 + m%3)
+				turned.check(t, Gemm, i+m)
+				want := plain.run(t, Gemm, m)
+				for name, got := range map[string][]float32{
+					"transposed": turned.run(t, Gemm, i), "transposed and packed": turned.run(t, packedGemm, i), "packed": plain.run(t, packedGemm, i),
+				} {
+					if !slices.Equal(got, want) {
+						t.Errorf("%v: %s differs", &plain, name)
+					}
+				}
+			}
+		}
+	})
+}
+
 // More than is packed at a time.
 func TestGemmInParts(t *testing.T) {
 	if testing.Short() {

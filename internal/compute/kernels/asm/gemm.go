@@ -38,9 +38,12 @@ func generateGemm(g *generator) {
 			g.tile(rows, vectors)
 		}
 	}
-	if !g.onARM() { // whose tiles have as many vectors
+	if !g.onARM() { // whose tiles are wide enough, and whose B is copied
 		for rows := 1; rows <= wideRows; rows++ {
 			g.tile(rows, 2*g.tileVectors())
+		}
+		for i, vectors := range g.turnedVectors() {
+			g.turnedTile(i+1, vectors)
 		}
 	}
 	g.peak()
