@@ -99,7 +99,7 @@ func open(t target, c Choice, o Options) (*Device, error) {
 		return nil, err
 	}
 	client, err := pjrt.Start(pjrt.Options{Plugin: path, Client: options, Log: &lines{o.Log}})
-	if own, ok := errors.AsType[*pjrt.Error](err); ok && !strings.Contains(own.Message, path) {
+	if own, ok := errors.AsType[*pjrt.Error](err); ok && t.path == "" && !strings.Contains(own.Message, path) {
 		err = fmt.Errorf("%s: %w", path, err)
 	}
 	if err != nil {

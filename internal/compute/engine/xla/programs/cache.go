@@ -3,6 +3,7 @@ package programs
 import (
 	"bytes"
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
@@ -25,15 +26,34 @@ type Key [sha256.Size]byte
 // Cache is a folder of compiled programs. Its methods may be called at once, also by several processes. What cannot be read or written is
 // logged and costs a compilation, no more.
 type Cache struct {
-	dir   string
-	limit int64
-	log   *slog.Logger
-	mu    sync.Mutex // of the removal of what is oldest
+	dir    string
+	limit  int64
+	log    *slog.Logger
+	remove func(path string) error
+
+	mu   sync.Mutex      // of the removal of what is oldest, and of said
+	said map[string]bool // what was warned of: a folder that cannot be written to is one message, not one a program
 }
 
 // Open returns the cache in a folder, which need not be there yet. Together its files have at most limit bytes.
 func Open(dir string, limit int64, log *slog.Logger) *Cache {
-	return &Cache{dir: dir, limit: limit, log: log}
+	return &Cache{dir: dir, limit: limit, log: log, remove: os.Remove, said: map[string]bool{}}
+}
+
+// warn says what is wrong with a file, and the second time that it is wrong with another as a detail.
+func (c *Cache) warn(what string, err error) {
+	cause := err
+	for inner := err; inner != nil; inner = errors.Unwrap(inner) {
+		cause = inner
+	}
+	level, key := slog.LevelWarn, what+cause.Error()
+	c.mu.Lock()
+	if c.said[key] {
+		level = slog.LevelDebug
+	}
+	c.said[key] = true
+	c.mu.Unlock()
+	c.log.Log(context.Background(), level, what+": "+err.Error())
 }
 
 // A file is a line that says what it is, its key, the digest of the content, and the content.
@@ -59,8 +79,9 @@ func (c *Cache) Get(k Key) []byte {
 			os.Chtimes(path, now, now) // it is the oldest that are removed
 			return content
 		}
+		err = fmt.Errorf("%s: %w", path, err)
 	}
-	c.log.Warn(fmt.Sprintf("a compiled program is not taken from the cache, and is compiled anew: %s: %v", path, err))
+	c.warn("a compiled program is not taken from the cache, and is compiled anew", err)
 	return nil
 }
 
@@ -92,18 +113,19 @@ func (c *Cache) Put(k Key, content []byte) {
 	if err == nil {
 		err = atomicfile.WriteBytes(c.path(k), raw)
 	}
-	if err == nil {
-		err = c.bound()
-	}
 	if err != nil {
-		c.log.Warn(fmt.Sprintf("a compiled program is not kept: %v", err))
+		c.warn("a compiled program is not kept", err)
+		return
+	}
+	if err := c.bound(); err != nil {
+		c.warn("an old compiled program is not removed", err)
 	}
 }
 
 // unfinished is the age at which a file that a process has begun and not finished is taken for that of a dead one.
 const unfinished = time.Hour
 
-// bound removes the oldest programs until the rest are within the limit.
+// bound removes the oldest programs until the rest are within the limit. What it may not remove it leaves.
 func (c *Cache) bound() error {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -131,10 +153,11 @@ func (c *Cache) bound() error {
 		if total <= c.limit {
 			break
 		}
-		if err := os.Remove(filepath.Join(c.dir, f.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
+		if e := c.remove(filepath.Join(c.dir, f.Name())); e == nil || errors.Is(e, fs.ErrNotExist) {
+			total -= f.Size()
+		} else if err == nil {
+			err = e
 		}
-		total -= f.Size()
 	}
-	return nil
+	return err
 }

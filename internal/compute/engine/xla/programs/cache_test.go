@@ -113,8 +113,35 @@ func TestWithoutAFolder(t *testing.T) {
 	os.WriteFile(file, nil, 0o644)
 	log := new(bytes.Buffer)
 	c := Open(filepath.Join(file, "below"), 1<<20, slog.New(slog.NewTextHandler(log, nil)))
-	c.Put(key(1), []byte("one"))
-	if got := c.Get(key(1)); got != nil || !strings.Contains(log.String(), "not kept") {
+	for range 3 { // programs
+		c.Put(key(1), []byte("one"))
+	}
+	if got := c.Get(key(1)); got != nil || strings.Count(log.String(), "not kept") != 1 {
 		t.Errorf("%q, logged %q", got, log)
+	}
+}
+
+// A program that may not be removed is left, and the next is removed in its place.
+func TestLeavesWhatItMayNotRemove(t *testing.T) {
+	c, log := open(t, 3*int64(header+100))
+	for n := range byte(3) {
+		c.Put(key(n), make([]byte, 100))
+		when := time.Now().Add(time.Duration(n)*time.Minute - time.Hour)
+		if err := os.Chtimes(c.path(key(n)), when, when); err != nil {
+			t.Fatal(err)
+		}
+	}
+	c.remove = func(path string) error {
+		if path == c.path(key(0)) {
+			return &os.PathError{Op: "remove", Path: path, Err: os.ErrPermission}
+		}
+		return os.Remove(path)
+	}
+	c.Put(key(3), make([]byte, 100))
+	if c.Get(key(0)) == nil || c.Get(key(1)) != nil || c.Get(key(2)) == nil || c.Get(key(3)) == nil {
+		t.Error("left are others than 0, 2 and 3")
+	}
+	if got := log.String(); !strings.Contains(got, "an old compiled program is not removed: remove ") || strings.Contains(got, "not kept") {
+		t.Errorf("logged %q", got)
 	}
 }
