@@ -29,7 +29,7 @@ type EventKind int
 const (
 	NewStage  EventKind = iota + 1 // something else begins: reading data, training, scoring
 	Progress                       // within a stage
-	Step                           // of training has been taken
+	Step                           // of training has been taken; an accelerator has several told at a time, when their losses are read
 	Evaluated                      // the model, on dev
 	Saved                          // a snapshot, of step Step
 )

@@ -31,9 +31,14 @@ func BenchmarkHostOfAStep(b *testing.B) {
 		s.step(b, n)
 	}
 	b.ReportAllocs()
-	before := spent()
+	before, downloads := spent(), d.Stats().Downloads
 	for n := 0; b.Loop(); n++ {
-		s.step(b, n)
+		if n%10 == 9 { // as with log_steps=10
+			s.step(b, n)
+		} else {
+			s.take(b, n)
+		}
 	}
 	b.ReportMetric(float64(spent()-before)/float64(b.N)/1e6, "ms-of-host/op")
+	b.ReportMetric(float64(d.Stats().Downloads-downloads)/float64(b.N), "downloads/op")
 }

@@ -10,8 +10,8 @@ type Loser interface {
 	Loss(tape *autograd.Tape, epoch, batch int) (parts []*autograd.Var, tokens int, err error)
 }
 
-// Reading returns the parts of a batch's loss. It is called once, when the batch is through: who reads waits until the device has computed
-// what is read, and a device that records computes at a time what was asked for until then.
+// Reading returns the parts of a batch's loss. It is called once, when the batch is through or several batches later: who reads waits until the
+// device has computed what is read, and a device that computes late has the parts of many batches ready at a time (see [engine.Note]).
 type Reading func() []float32
 
 // Passer is a [Task], or what one is made of, whose batch goes through the model as often as it wants.
@@ -65,15 +65,13 @@ func Finish(tape *autograd.Tape, losses []*autograd.Var, scales []float32) Readi
 }
 
 func back(tape *autograd.Tape, losses []*autograd.Var, scales []float32, pass func(loss *autograd.Var, scale float32)) Reading {
-	dev, kept := tape.Device(), make([]*engine.Tensor, len(losses))
+	notes := make([]func() []float32, len(losses))
 	var total *autograd.Var
 	for i, v := range losses {
 		if v == nil {
 			continue
 		}
-		kept[i] = dev.New(1, 1)
-		dev.Copy(kept[i], v.Value)
-		engine.Expect(dev, kept[i])
+		notes[i] = engine.Note(tape.Device(), v.Value)
 		if scales[i] != 1 {
 			v = tape.Scale(v, scales[i])
 		}
@@ -86,11 +84,10 @@ func back(tape *autograd.Tape, losses []*autograd.Var, scales []float32, pass fu
 		pass(total, 1)
 	}
 	return func() []float32 {
-		values := make([]float32, len(kept))
-		for i, t := range kept {
-			if t != nil {
-				values[i] = engine.Values(dev, t)[0]
-				dev.Free(t)
+		values := make([]float32, len(notes))
+		for i, read := range notes {
+			if read != nil {
+				values[i] = read()[0]
 			}
 		}
 		return values

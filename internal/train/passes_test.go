@@ -5,7 +5,6 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
-	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
 // twice is a line whose batches go through the model twice, the first time for nothing: it must train to the same bits.
@@ -82,17 +81,6 @@ func TestPassesWithoutANumber(t *testing.T) {
 	}
 }
 
-// recorder is a device that counts how often it begins to compute what it was asked for.
-type recorder struct {
-	engine.Device
-	started int
-}
-
-func (d *recorder) Expect(*engine.Tensor) {}
-func (d *recorder) Repeat(*engine.Tensor) {}
-func (d *recorder) Repeated()             {}
-func (d *recorder) Start()                { d.started++ }
-
 // watched is a line that takes notes before each of its passes.
 type watched struct {
 	*line
@@ -119,7 +107,7 @@ func TestEachPassIsAProgram(t *testing.T) {
 	c := testConfig()
 	c.GradientAccumulation = 3
 	trainer, l := newTrainer(t, t.TempDir(), c)
-	d := &recorder{Device: trainer.Device}
+	d := &lateDevice{Device: trainer.Device}
 	var started []int
 	trainer.Device, trainer.Task = d, watched{l, func() { started = append(started, d.started) }}
 	if _, err := trainer.Run(t.Context(), false); err != nil {

@@ -236,7 +236,7 @@ type table struct {
 }
 
 func newTable() *table {
-	l := newLine()
+	l := newLine(cpu.New())
 	words := autograd.Param(l.dev.New(7, lineInputs), autograd.NewGradient(l.dev.New(7, lineInputs)))
 	values := make([]float32, 7*lineInputs)
 	for i := range values {

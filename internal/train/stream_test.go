@@ -13,6 +13,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 )
 
 // stream is a line whose batches are drawn, not found by number. Its state is large and
@@ -32,7 +33,7 @@ type draw struct {
 	parts []Part
 }
 
-func newStream() *stream { return &stream{line: newLine(), source: rand.NewPCG(1, 2)} }
+func newStream() *stream { return &stream{line: newLine(cpu.New()), source: rand.NewPCG(1, 2)} }
 
 const streamPadding = 1 << 16
 

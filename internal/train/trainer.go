@@ -31,7 +31,7 @@ type Task interface {
 	// part's Count (one that counts nothing may be nil), and says how many tokens it read. An
 	// error is one of the data; the run ends with it.
 	Loss(tape *autograd.Tape, epoch, batch int) (parts []*autograd.Var, tokens int, err error)
-	// Describe names the examples of a batch, for messages.
+	// Describe names the examples of a batch, for messages. It is called when Loss has computed the batch.
 	Describe(epoch, batch int) string
 	// Evaluate scores the model on dev after a batch of the given epoch. tick is called as it goes on. All ranks call it at
 	// a time, and may share the work; the first one's answer is the answer.
@@ -135,7 +135,8 @@ type Note struct {
 	Best       bool        // the step was chosen by that evaluation
 }
 
-// Observer is told what happens, for progress bars. Its methods return quickly.
+// Observer is told what happens, for progress bars. Its methods return quickly. On a device that computes late it is told of several steps at a
+// time, one after the other: when their losses are read, which is every log_steps.
 type Observer interface {
 	Step(StepEvent)
 	Evaluating(done, total int)
@@ -152,7 +153,7 @@ type StepEvent struct {
 	GradNorm     float64
 	Parts        Numbers // each named part's mean over all that was counted since the log's newest line
 	Tokens       int
-	Seconds      float64 // this step took
+	Seconds      float64 // this step took; the mean over those whose losses were read together
 	Exchange     float64 // of these, seconds in the exchange of gradients, the wait for other ranks included
 	Hidden       float64 // seconds of exchange besides, while batches were computed
 	Wait         float64 // of Exchange: until the slowest rank began with it
@@ -221,7 +222,23 @@ type Trainer struct {
 	overlap      bool          // gradients are exchanged while the last batch goes backwards
 	bucket       int           // values of one, at least; 0: the usual
 	handed       []bool        // buckets whose gradients of the step are finished
+
+	unread []taken       // steps whose numbers nobody has read
+	spent  time.Duration // on them
 }
+
+// taken is a step that was made. A device that computes late has its numbers still, and then it was not made if the loss or a gradient
+// is not finite, nor was any after it.
+type taken struct {
+	event   StepEvent // what is known of it
+	parts   [][]Part  // of its batches
+	own     []batch   // that this process took through the model
+	batches []outputs // of all; nil: not read
+	norm    optim.Norm
+}
+
+// mostUnread bounds the steps that are read together.
+const mostUnread = 64
 
 // state is where a run stands: with the parameters and the moments, all that the
 // remaining steps depend on.
@@ -276,10 +293,19 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 	start := time.Now()
 	t.started, t.savedAt = t.now(), t.now()
 	var logged error // what the log says after a step
+	fails := func(failed error) (Outcome, error) {
+		log.write("error", map[string]any{"step": t.state.Step + 1, "error": failed.Error()})
+		return t.outcome(start, "failed"), failed
+	}
 	for {
 		stop, late, err := t.confer(ctx, logged)
 		if err != nil {
 			return t.outcome(start, "failed"), err
+		}
+		if stop != keepsOn || late || t.settles() {
+			if failed := t.tell(log, &logged); failed != nil {
+				return fails(failed)
+			}
 		}
 		if worked, failed := t.settle(ctx, log, late); worked { // for some time
 			if stop, _, err = t.confer(ctx, failed); err != nil {
@@ -303,15 +329,12 @@ func (t *Trainer) Run(ctx context.Context, resume bool) (Outcome, error) {
 			t.Log.Info(fmt.Sprintf("stopping after step %d of %d: max_minutes is over", t.state.Step, t.total))
 			return t.outcome(start, "interrupted"), ErrTimeUp
 		}
-		event, failed := t.step()
-		if failed != nil {
-			log.write("error", map[string]any{"step": t.state.Step + 1, "error": failed.Error()})
-			return t.outcome(start, "failed"), failed
+		failed := t.step()
+		if failed != nil || !t.adam.Late() || t.logs(t.state.Step) || len(t.unread) == mostUnread {
+			failed = cmp.Or(t.tell(log, &logged), failed) // steps before it come first
 		}
-		t.Observer.Step(event)
-		if event.Step%t.Config.LogSteps == 0 || event.Step == t.total {
-			logged = log.step(event)
-			t.state.Parts = nil
+		if failed != nil {
+			return fails(failed)
 		}
 	}
 	if t.exchangeTime > 0 {
@@ -464,63 +487,113 @@ type outputs struct {
 	Tokens int
 }
 
-// step takes the next batches through the model, each on the rank that it belongs to, and updates the parameters.
-func (t *Trainer) step() (StepEvent, error) {
+// step takes the next batches through the model, each on the rank that it belongs to, and updates the parameters. What comes out is unread.
+func (t *Trainer) step() error {
 	start := time.Now()
 	// The last step takes what is left.
 	count := min(t.Config.GradientAccumulation, t.batches-int(t.state.Pass))
 	places := t.next(count)
-	epoch, batch := places[0].epoch, places[0].batch
 	parts, err := t.count(places)
 	if err != nil {
-		return StepEvent{}, err
+		return err
 	}
 	totals := Totals{}
 	for _, p := range parts {
 		totals.add(p)
 	}
-	batches, exchange, err := t.gradients(places, parts, totals)
+	own, batches, exchange, err := t.gradients(places, parts, totals)
 	if err != nil {
-		return StepEvent{}, err
-	}
-	var loss float64
-	tokens := 0
-	for i, b := range batches {
-		loss += b.Loss
-		tokens += b.Tokens
-		for k, p := range parts[i] {
-			if p.Name != "" && p.Count > 0 {
-				t.addPart(p, b.Parts[k])
-			}
-		}
+		return err
 	}
 	t.state.Pass += uint64(count)
 	last := places[count-1]
 	t.state.Epoch, t.state.Batch = last.epoch, last.batch+1
-	t.state.EpochEnd = t.state.Epoch != epoch || t.state.Batch >= t.Task.Batches(t.state.Epoch)
+	t.state.EpochEnd = t.state.Epoch != places[0].epoch || t.state.Batch >= t.Task.Batches(t.state.Epoch)
 	rate := t.schedule.Rate(t.state.Step)
 	norm, err := t.update(rate, &exchange)
-	if bad := (*optim.NormError)(nil); errors.As(err, &bad) { // on all ranks, whose gradients are the same
-		err = t.agree(t.nonFinite(epoch, batch, bad.Error()))
-	}
 	if err != nil {
-		return StepEvent{}, err
+		return t.refused(t.state.Step+1, own, err)
 	}
 	t.state.Step++
-	took := time.Since(start)
-	t.tokens += tokens
-	t.stepTime += took
 	t.exchangeTime += exchange.waited
 	t.hiddenTime += exchange.hidden
-	return StepEvent{
-		Step: t.state.Step, Total: t.total, Loss: loss / float64(count), LearningRate: rate, GradNorm: norm, Parts: t.parts(), Tokens: tokens, Seconds: took.Seconds(), Exchange: exchange.waited.Seconds(), Hidden: exchange.hidden.Seconds(),
+	t.unread = append(t.unread, taken{StepEvent{
+		Step: t.state.Step, Total: t.total, LearningRate: rate, Exchange: exchange.waited.Seconds(), Hidden: exchange.hidden.Seconds(),
 		Wait: exchange.others.Seconds(), Update: exchange.update.Seconds(),
 		Epoch: float64(t.state.Epoch) + float64(t.state.Batch)/float64(max(1, t.Task.Batches(t.state.Epoch))),
-	}, nil
+	}, parts, own, batches, norm})
+	t.spent += time.Since(start)
+	return nil
+}
+
+// logs says whether a step gets a line of the log.
+func (t *Trainer) logs(step int) bool { return step%t.Config.LogSteps == 0 || step == t.total }
+
+// tell reads what came out of the steps that nobody has read, and tells of them. It is an error where one of them was not made: on all ranks, of that step.
+func (t *Trainer) tell(log *eventLog, logged *error) error {
+	steps, start := t.unread, time.Now()
+	t.unread = nil
+	if len(steps) == 0 {
+		return nil
+	}
+	if err := t.gather(steps); err != nil {
+		return err
+	}
+	took := t.spent + time.Since(start)
+	t.spent = 0
+	t.stepTime += took
+	for _, s := range steps {
+		err := t.finite(s.event.Step, s.own, s.batches)
+		if err == nil {
+			if s.event.GradNorm, err = s.norm(); err != nil {
+				err = t.refused(s.event.Step, s.own, err)
+			}
+		}
+		if err != nil {
+			t.state.Step = s.event.Step - 1
+			return err
+		}
+		for i, b := range s.batches {
+			s.event.Loss += b.Loss
+			s.event.Tokens += b.Tokens
+			for k, p := range s.parts[i] {
+				if p.Name != "" && p.Count > 0 {
+					t.addPart(p, b.Parts[k])
+				}
+			}
+		}
+		s.event.Loss /= float64(len(s.batches))
+		s.event.Parts, s.event.Seconds = t.parts(), took.Seconds()/float64(len(steps))
+		t.tokens += s.event.Tokens
+		t.Observer.Step(s.event)
+		if t.logs(s.event.Step) {
+			*logged = log.step(s.event)
+			t.state.Parts = nil
+		}
+	}
+	return nil
+}
+
+// gather reads the batches of steps, if they are unread, and gives them to all ranks.
+func (t *Trainer) gather(steps []taken) error {
+	if !t.adam.Late() {
+		return nil
+	}
+	own := make([][]outputs, len(steps))
+	for i, s := range steps {
+		own[i] = t.outputsOf(s.own)
+	}
+	all, err := collective.Gather(t.Group, own, nil)
+	for i := range steps {
+		for _, theirs := range all {
+			steps[i].batches = append(steps[i].batches, theirs[i]...)
+		}
+	}
+	return err
 }
 
 // update makes the optimiser's step: of divided parameters each rank its part.
-func (t *Trainer) update(rate float64, times *exchangeTimes) (norm float64, err error) {
+func (t *Trainer) update(rate float64, times *exchangeTimes) (norm optim.Norm, err error) {
 	x := &t.exchange
 	for i, divided := range x.divided {
 		if divided {
@@ -528,7 +601,7 @@ func (t *Trainer) update(rate float64, times *exchangeTimes) (norm float64, err 
 		}
 	}
 	start := time.Now()
-	norm, err = t.adam.Step(rate)
+	norm, err = t.adam.Advance(rate)
 	if times.update = time.Since(start); err != nil || !slices.Contains(x.divided, true) {
 		return norm, err
 	}
@@ -602,16 +675,16 @@ type exchangeTimes struct {
 	hidden time.Duration // while batches were computed
 }
 
-// gradients computes the gradients of the step's batches and leaves their sum over all ranks with the parameters.
-func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batches []outputs, times exchangeTimes, err error) {
+// gradients computes the gradients of the step's batches and leaves their sum over all ranks with the parameters. It reads what came out of the
+// batches, unless the optimiser makes late steps.
+func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (computed []batch, batches []outputs, times exchangeTimes, err error) {
 	first, end := t.mine(len(places))
 	var own report
-	var computed []batch
 	for _, g := range t.grads {
 		g.Clear()
 	}
 	if err := t.survey(places, first, end); err != nil {
-		return nil, times, err
+		return nil, nil, times, err
 	}
 	several := t.exchange.remote()
 	if several {
@@ -640,40 +713,39 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (batc
 	t.tree.end()
 	if t.exchange.joint != nil {
 		if err = t.exchange.sumJoint(err); err != nil {
-			return nil, times, err
+			return nil, nil, times, err
 		}
 		times.waited, times.others = time.Since(start), t.exchange.met.Sub(start)
 	}
 	if several {
 		var failed error
 		if times.hidden, failed = t.exchange.end(start); failed != nil {
-			return nil, times, errors.Join(err, failed)
+			return nil, nil, times, errors.Join(err, failed)
 		}
 		times.others = max(0, t.exchange.met.Sub(start))
 		own.Late = t.exchange.waiting()
 	} else if err == nil {
-		t.adam.Measure() // before losses are read: a device that records computes both at a time
+		err = t.adam.Measure() // before losses are read: a device that records computes both at a time
 	}
-	for _, b := range computed {
-		var o outputs
-		if err == nil {
-			o, err = t.lossesOf(b)
-		}
-		own.Batches = append(own.Batches, o)
+	if t.adam.Late() { // of several ranks, too: they agree on an error before they sum
+		return computed, nil, times, err
+	}
+	if err == nil {
+		own.Batches = t.outputsOf(computed)
 	}
 	all, err := collective.Gather(t.Group, own, err)
 	if err != nil {
-		return nil, times, err
+		return nil, nil, times, err
 	}
 	var late [][]extent
 	for _, c := range all {
 		batches, late = append(batches, c.Batches...), append(late, c.Late)
 	}
-	if several {
+	if err = t.finite(t.state.Step+1, computed, batches); err == nil && several {
 		err = t.exchange.exchangeLate(late)
 		times.waited = time.Since(start)
 	}
-	return batches, times, err
+	return computed, batches, times, err
 }
 
 // handOver finishes the gradients of buckets that are final, and hands them over to the exchange.
@@ -753,6 +825,7 @@ type batch struct {
 	factors []float64 // of the parts in the loss
 	parts   Reading
 	tokens  int
+	where   string // what the task calls it
 }
 
 // backward adds the gradients of the i-th batch of the step, times scale, to the parameters'.
@@ -772,20 +845,45 @@ func (t *Trainer) backward(i int, at place, parts []Part, totals Totals, scale f
 		t.tape.Release()
 		return batch{}, err
 	}
-	return batch{at, factors, values, tokens}, nil
+	return batch{at, factors, values, tokens, t.Task.Describe(at.epoch, at.batch)}, nil
 }
 
-// lossesOf reads what came out of a batch.
-func (t *Trainer) lossesOf(b batch) (outputs, error) {
-	values := b.parts()
-	var loss float64
-	for i, v := range values {
-		loss += b.factors[i] * float64(v)
+// outputsOf reads what came out of batches.
+func (t *Trainer) outputsOf(batches []batch) (list []outputs) {
+	for _, b := range batches {
+		values := b.parts()
+		var loss float64
+		for i, v := range values {
+			loss += b.factors[i] * float64(v)
+		}
+		list = append(list, outputs{loss, values, b.tokens})
 	}
-	if math.IsNaN(loss) || math.IsInf(loss, 0) {
-		return outputs{}, t.nonFinite(b.epoch, b.batch, fmt.Sprintf("the loss is %v", loss))
+	return list
+}
+
+// finite returns an error, on all ranks, where the loss of a batch of a step is not finite.
+func (t *Trainer) finite(step int, own []batch, batches []outputs) (err error) {
+	for i, b := range batches {
+		if !math.IsNaN(b.Loss) && !math.IsInf(b.Loss, 0) {
+			continue
+		}
+		if first, _ := t.mine(len(batches)); i >= first && i-first < len(own) { // who has it can say what it is
+			err = own[i-first].nonFinite(step, fmt.Sprintf("the loss is %v", b.Loss))
+		}
+		return t.agree(err)
 	}
-	return outputs{loss, values, b.tokens}, nil
+	return nil
+}
+
+// refused is what the optimiser returned in the place of a step.
+func (t *Trainer) refused(step int, own []batch, err error) error {
+	if bad := (*optim.NormError)(nil); errors.As(err, &bad) { // on all ranks, whose gradients are the same; the first one has the first batch
+		if len(own) > 0 {
+			err = own[0].nonFinite(step, bad.Error())
+		}
+		return t.agree(err)
+	}
+	return err
 }
 
 // addPart takes note of a part of a batch's loss.
@@ -809,8 +907,8 @@ func (t *Trainer) parts() Numbers {
 	return means
 }
 
-func (t *Trainer) nonFinite(epoch, batch int, what string) error {
-	return &NonFiniteError{Step: t.state.Step + 1, Epoch: epoch + 1, Batch: batch + 1, What: what, Where: t.Task.Describe(epoch, batch)}
+func (b batch) nonFinite(step int, what string) error {
+	return &NonFiniteError{Step: step, Epoch: b.epoch + 1, Batch: b.batch + 1, What: what, Where: b.where}
 }
 
 // settle evaluates and saves what is due after the steps so far, and says whether there was something. It is a function
@@ -819,7 +917,7 @@ func (t *Trainer) settle(ctx context.Context, log *eventLog, late bool) (worked 
 	if t.state.Step == 0 {
 		return false, nil
 	}
-	evaluate := t.state.Step == t.total || due(t.state.Step, t.Config.EvalSteps, t.state.EpochEnd)
+	evaluate := t.evaluates()
 	best := false
 	if evaluate && t.state.LastStep != t.state.Step {
 		if late { // an evaluation may take long
@@ -847,6 +945,15 @@ func (t *Trainer) settle(ctx context.Context, log *eventLog, late bool) (worked 
 		return true, t.saveLast()
 	}
 	return evaluate, nil
+}
+
+// evaluates says whether an evaluation is due after the steps so far, and settles whether that or a snapshot is, whatever the clock says.
+func (t *Trainer) evaluates() bool {
+	return t.state.Step == t.total || due(t.state.Step, t.Config.EvalSteps, t.state.EpochEnd)
+}
+
+func (t *Trainer) settles() bool {
+	return t.evaluates() || t.finished() || due(t.state.Step, t.Config.SnapshotSteps, false)
 }
 
 func minutes(m float64) time.Duration { return time.Duration(m * float64(time.Minute)) }

@@ -30,6 +30,7 @@ type line struct {
 	evaluations int
 	evaluating  func(n int) // called at the start of each evaluation; may be nil
 	nan         int         // the batch whose loss is NaN, from 1; 0: none
+	spoiled     int         // the batch with a gradient that is infinite, from 1; 0: none
 	passes      int
 	failing     error // of Save
 	scores      []float64
@@ -41,8 +42,7 @@ const (
 	lineBatches = 5
 )
 
-func newLine() *line {
-	d := cpu.New()
+func newLine(d engine.Device) *line {
 	l := &line{dev: d}
 	variable := func(rows, cols int) *autograd.Var {
 		v := autograd.Param(d.New(rows, cols), autograd.NewGradient(d.New(rows, cols)))
@@ -91,6 +91,14 @@ func (l *line) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, e
 	in := autograd.Const(l.dev.Wrap(lineBatch, lineInputs, x))
 	logits := t.Linear(in, autograd.NewWeight(l.w, engine.NN), l.b)
 	logits = t.Dropout(logits, 0.3)
+	if l.spoiled == l.passes {
+		return []*autograd.Var{t.HostLoss(logits, func(slopes, _ []float32) float64 {
+			for i := range slopes {
+				slopes[i] = math.MaxFloat32
+			}
+			return 1
+		})}, lineBatch, nil
+	}
 	return []*autograd.Var{t.CrossEntropy(logits, l.classes[batch*lineBatch:(batch+1)*lineBatch], 0)}, lineBatch, nil
 }
 
@@ -149,11 +157,16 @@ func testConfig() Config {
 
 func newTrainer(t *testing.T, root string, c Config) (*Trainer, *line) {
 	t.Helper()
+	return newTrainerOn(t, cpu.New(), root, c)
+}
+
+func newTrainerOn(t *testing.T, d engine.Device, root string, c Config) (*Trainer, *line) {
+	t.Helper()
 	dir := &Dir{root: root} // without its lock: tests go on with a run in one process
 	if err := dir.WriteInfo(Info{Status: Running}); err != nil {
 		t.Fatal(err)
 	}
-	l := newLine()
+	l := newLine(d)
 	return &Trainer{Config: c, Device: l.dev, Task: l, Dir: dir, Observer: watcher{}, Log: slog.New(slog.DiscardHandler)}, l
 }
 

@@ -125,7 +125,7 @@ type Tape struct {
 	unwanted  []*engine.Tensor // gradients nobody needs, which an operation computes with others
 	seed      Seed
 	drops     uint64     // dropout operations so far
-	scale     [1]float32 // of the loss
+	scale     [1]float32 // of a loss, for the device
 	pending   []pending  // gradients that the pass may add to, in the order of their parameters' first use
 
 	// Final, if set before a pass, is called in [Tape.Finish] whenever more gradients of parameters are as they stay: they are
@@ -325,8 +325,7 @@ func (t *Tape) start(loss *Var, scale float32) {
 	if loss.grad == nil {
 		loss.grad = t.dev.New(1, 1)
 	}
-	t.scale[0] = scale
-	t.dev.Write(loss.grad, t.scale[:])
+	t.dev.LossSlope(loss.grad, loss.Value, scale)
 }
 
 // pass passes back the gradient of one operation's result.

@@ -175,6 +175,10 @@ type Losses interface {
 	// and db, of which each may be nil, are overwritten or, with addW and addB, added to.
 	VocabularyLoss(loss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32)
 	VocabularyLossBackward(dx, dw, db, dloss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32, addW, addB bool)
+
+	// LossSlope is what a pass backwards begins with: dloss = scale. On a device that computes late it is NaN where the loss is not finite: gradients say
+	// so then, as nobody may have read it.
+	LossSlope(dloss, loss *Tensor, scale float32)
 }
 
 // Optimiser steps, on the given rows; nil is all. RowSquares computes the rows' sums of squares in
@@ -183,9 +187,15 @@ type Losses interface {
 // steps history[from[i]:] with a gradient of zero, to the same bits as Adam would. AdamBfloat16 and AdamIdleBfloat16 are the same with
 // both moments in one element, m as bfloat16 in its upper half and v in the lower, which are rounded by chance; the rounding of an idle
 // step is that of history[0].
+//
+// Clip is for a device that computes late: it finds out by what the next steps multiply gradients (see AdamStep), and the host need not read
+// their norm before. clip (1 x 1) = limit/max(norm of all ts together, limit), where no limit (0) is 1. It is NaN where the norm is not finite,
+// and stays NaN. measure (1 x 4) is for the host: the norm in two parts ([Joined]), which of ts is the first whose sum of squares is not finite (how
+// many they are: none by itself), and clip. Idle steps have nothing to clip.
 type Optimiser interface {
 	RowSquares(sums []float64, t *Tensor, rows []int32)
 	SumSquares(sums []float64, ts []*Tensor, rows [][]int32)
+	Clip(clip, measure *Tensor, ts []*Tensor, limit float64)
 	Adam(p, m, v, g *Tensor, rows []int32, s AdamStep)
 	AdamIdle(p, m, v *Tensor, rows, from []int32, history []AdamStep)
 	AdamBfloat16(p, moments, g *Tensor, rows []int32, s AdamStep, r Rounding)

@@ -2,6 +2,7 @@ package engine
 
 import (
 	"fmt"
+	"slices"
 )
 
 // Tensor is a row-major float32 matrix in a device's memory. A vector of n
@@ -62,6 +63,20 @@ func CheckIdle(op string, p *Tensor, rows, from []int32, history []AdamStep) {
 	if len(from) != len(rows) {
 		panic(ShapeError{op, fmt.Sprintf("%d rows begin at %d steps", len(rows), len(from))})
 	}
+}
+
+// CheckClip panics with a [ShapeError] unless the results of Clip fit; see [Optimiser].
+func CheckClip(clip, measure *Tensor) {
+	CheckShape("clip", "clip", clip, 1, 1)
+	CheckShape("clip", "measure", measure, 1, 4)
+}
+
+// Joined is the number whose two parts a device has given: the float32 next to it, and the rest.
+func Joined(upper, lower float32) float64 {
+	if upper-upper != 0 { // of what is not finite the rest says nothing
+		return float64(upper)
+	}
+	return float64(upper) + float64(lower)
 }
 
 // Transpose says which factors of a product are transposed.
@@ -125,8 +140,11 @@ type Dropout struct {
 //	m  = Beta1·m + (1-Beta1)·g'
 //	v  = Beta2·v + (1-Beta2)·g'²
 //	p  = p - StepSize·m/(sqrt(v)+Epsilon) - Decay·p   (p on the right: before the step)
+//
+// Clip, of [Optimiser], takes the place of GradScale where it is not nil. Where it is NaN the update changes nothing.
 type AdamStep struct {
 	Beta1, Beta2, StepSize, Epsilon, GradScale, Decay float32
+	Clip                                              *Tensor
 }
 
 // Rounding says by which numbers moments are rounded by chance: those of the counter-based generator with a key and a stream, of each
@@ -164,6 +182,7 @@ func SumSquares(d Device, t *Tensor) float64 {
 // late is a device that computes what was asked for when somebody reads.
 type late interface {
 	Expect(t *Tensor)
+	Note(t *Tensor) func() []float32
 	Start()
 	Repeat(after *Tensor)
 	Repeated()
@@ -176,6 +195,22 @@ func Expect(d Device, ts ...*Tensor) {
 			l.Expect(t)
 		}
 	}
+}
+
+// Late says whether a device computes late: to read a number is to wait for it.
+func Late(d Device) bool {
+	_, ok := d.(late)
+	return ok
+}
+
+// Note keeps the few numbers of a tensor as they are now. read returns them. A device that computes late keeps them itself until one of the notes is
+// read, and then all come at a time; there is room for some thousand numbers, and behind that those that are there are read first.
+func Note(d Device, t *Tensor) (read func() []float32) {
+	if l, ok := d.(late); ok {
+		return l.Note(t)
+	}
+	values := slices.Clone(Values(d, t))
+	return func() []float32 { return values }
 }
 
 // Repeat says that what is computed until [Repeated] was computed before and is not to be kept since then: a device that computes late computes it once

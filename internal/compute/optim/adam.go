@@ -50,6 +50,11 @@ type Param struct {
 // [autograd.Gradient.Before]) or by [Adam.Settle], which must be called before
 // parameters or moments are read in any other way. Of parameters that are divided by a [Shard] nothing is postponed, and nothing at all on a
 // device that is not rowwise.
+//
+// # Late steps
+//
+// On a device that computes late, the norm of the gradients stays there ([engine.Device]'s Clip), and with it what keeps a step with gradients that
+// are not finite from being made, and all after it. Who wants to know reads the [Norm] of a step, at any time: see [Adam.Late].
 type Adam struct {
 	cfg    Config
 	dev    engine.Device
@@ -58,8 +63,9 @@ type Adam struct {
 	steps  int
 	shard  *Shard // nil: no parameter is divided
 
-	measured    []float64 // by Measure
-	uncorrected float32   // the step size of the step, without the correction of the first moment
+	measured    *measured      // by Measure
+	clip        *engine.Tensor // of late steps, else nil: what gradients are multiplied with; NaN: no step is made
+	uncorrected float32        // the step size of the step, without the correction of the first moment
 
 	base    int                          // steps before the first of history
 	history [2][]engine.AdamStep         // since the last Settle: without decay, and with
@@ -120,6 +126,9 @@ func newAdam(d engine.Device, cfg Config, params []Param, shard *Shard) *Adam {
 			p.Grad.Before = func(rows []int32) { a.catchUp(i, rows) }
 		}
 	}
+	if engine.Late(d) && shard == nil && cfg.Moments != MomentsFactored { // factored moments are computed on the host in part
+		a.clip = d.Wrap(1, 1, []float32{1})
+	}
 	engine.Start(d) // the moments are there: the first step is no other program than the next ones
 	return a
 }
@@ -160,37 +169,48 @@ func (e *NormError) Error() string {
 	return fmt.Sprintf("the gradient's norm is %v in %s", e.Norm, e.Where)
 }
 
+// Norm returns the norm of all gradients of a step before clipping, or a [NormError] where it is not finite: then the step was not made.
+type Norm func() (float64, error)
+
+// measured is what a step is made with.
+type measured struct {
+	norm Norm
+	clip float32 // what gradients are multiplied with, where the host knows it
+}
+
+// Late says whether [Adam.Advance] waits for no number of the device. A step that was not made shows in its Norm alone then; none
+// after it is made before that is read.
+func (a *Adam) Late() bool { return a.clip != nil }
+
 // Step updates the parameters with the given learning rate and returns the norm
 // of all gradients before clipping. Gradients that are not finite change nothing
 // and are a [NormError].
 func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
-	squares := a.measured
-	if a.measured = nil; squares == nil {
-		if squares, err = a.squares(); err != nil {
-			return 0, err
+	norm, err := a.Advance(rate)
+	if err != nil {
+		return 0, err
+	}
+	return norm()
+}
+
+// Advance is Step for who reads the norm later. Unless the optimiser is [Adam.Late], the error of Norm is Advance's.
+func (a *Adam) Advance(rate float64) (Norm, error) {
+	if a.measured == nil {
+		if err := a.Measure(); err != nil {
+			return nil, err
 		}
 	}
-	var sum float64
-	for _, s := range squares {
-		sum += s
-	}
-	gradNorm = math.Sqrt(sum)
-	if bad := func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }; bad(gradNorm) {
-		where := "the sum over all parameters"
-		if i := slices.IndexFunc(squares, bad); i >= 0 {
-			where = a.params[i].Name
+	m := *a.measured
+	if a.measured = nil; a.clip == nil {
+		if _, err := m.norm(); err != nil {
+			return nil, err
 		}
-		return gradNorm, &NormError{gradNorm, where}
-	}
-	clip := 1.0
-	if a.cfg.ClipNorm > 0 {
-		clip = a.cfg.ClipNorm / max(gradNorm, a.cfg.ClipNorm)
 	}
 	t := float64(a.steps + 1)
 	plain := engine.AdamStep{
 		Beta1: float32(a.cfg.Beta1), Beta2: float32(a.cfg.Beta2), Epsilon: float32(a.cfg.Epsilon),
 		StepSize:  float32(rate * math.Sqrt(1-math.Pow(a.cfg.Beta2, t)) / (1 - math.Pow(a.cfg.Beta1, t))),
-		GradScale: float32(clip),
+		GradScale: m.clip, Clip: a.clip,
 	}
 	a.uncorrected = float32(rate * math.Sqrt(1-math.Pow(a.cfg.Beta2, t)))
 	decayed := plain
@@ -200,20 +220,87 @@ func (a *Adam) Step(rate float64) (gradNorm float64, err error) {
 		a.update(i, step[a.states[i].decay])
 	}
 	a.steps++
-	for i, s := range step {
-		a.history[i] = append(a.history[i], s)
+	if a.dev.Rowwise() { // else nothing is postponed
+		for i, s := range step {
+			a.history[i] = append(a.history[i], s)
+		}
 	}
 	for i, s := range a.states {
 		if s.divided {
 			a.catchUp(i, nil)
 		}
 	}
-	engine.Start(a.dev) // what comes next is read later, and is another program
-	return gradNorm, nil
+	engine.Start(a.dev) // what comes next is another program
+	return m.norm, nil
 }
 
-// Measure computes now what Step would compute first of the gradients, which do not change until then. It is for a process that optimises alone.
-func (a *Adam) Measure() { a.measured, _ = a.squares() }
+// Measure computes now what Step would compute first of the gradients, which do not change until then: in the program of what was computed
+// before, on a device that computes late.
+func (a *Adam) Measure() error {
+	if a.clip != nil {
+		a.measureLate()
+		return nil
+	}
+	squares, err := a.squares()
+	if err != nil {
+		return err
+	}
+	var sum float64
+	for _, s := range squares {
+		sum += s
+	}
+	norm := math.Sqrt(sum)
+	if bad := func(x float64) bool { return math.IsNaN(x) || math.IsInf(x, 0) }; bad(norm) {
+		err = a.refused(norm, slices.IndexFunc(squares, bad))
+	}
+	clip := 1.0
+	if a.cfg.ClipNorm > 0 {
+		clip = a.cfg.ClipNorm / max(norm, a.cfg.ClipNorm)
+	}
+	a.measured = &measured{func() (float64, error) { return norm, err }, float32(clip)}
+	return nil
+}
+
+// refused is the error of a norm that is not finite, because of the gradient of the i-th parameter; -1: of none by itself.
+func (a *Adam) refused(norm float64, i int) error {
+	where := "the sum over all parameters"
+	if i >= 0 {
+		where = a.params[i].Name
+	}
+	return &NormError{norm, where}
+}
+
+// measureLate has the device measure gradients.
+func (a *Adam) measureLate() {
+	var gradients []*engine.Tensor
+	var params []int // theirs
+	for i, p := range a.params {
+		if p.Grad.Extent() != autograd.Empty {
+			gradients, params = append(gradients, p.Grad.Fill(a.dev)), append(params, i)
+		}
+	}
+	measure := a.dev.New(1, 4)
+	a.dev.Clip(a.clip, measure, gradients, a.cfg.ClipNorm)
+	noted := engine.Note(a.dev, measure)
+	a.dev.Free(measure)
+	engine.Start(a.dev)
+	number := a.steps
+	a.measured = &measured{norm: func() (float64, error) {
+		n := noted()
+		norm, first, clip := engine.Joined(n[0], n[1]), int(n[2]), n[3]
+		if clip == clip {
+			return norm, nil
+		}
+		if a.steps > number { // none was made since then; the next one may be
+			a.steps = number
+			a.dev.Write(a.clip, []float32{1})
+		}
+		if first == len(params) {
+			return norm, a.refused(norm, -1)
+		}
+		return norm, a.refused(norm, params[first])
+	}}
+}
 
 // squares returns the sum of squares of each parameter's gradient.
 func (a *Adam) squares() ([]float64, error) {

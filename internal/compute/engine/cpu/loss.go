@@ -18,6 +18,14 @@ func (d *Device) CrossEntropy(loss, logits *engine.Tensor, classes []int32, smoo
 	data(loss)[0] = mean(e.losses)
 }
 
+// LossSlope implements [engine.Device].
+func (d *Device) LossSlope(dloss, loss *engine.Tensor, scale float32) {
+	const op = "loss slope"
+	engine.CheckShape(op, "dloss", dloss, 1, 1)
+	engine.CheckShape(op, "loss", loss, 1, 1)
+	data(dloss)[0] = scale
+}
+
 // mean is the mean of the rows' losses, in their order.
 func mean(losses []float64) float32 {
 	var sum float64

@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"fmt"
+	"math"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
@@ -40,6 +41,30 @@ func (d *Device) SumSquares(sums []float64, ts []*engine.Tensor, rows [][]int32)
 	}
 }
 
+// Clip implements [engine.Device].
+func (d *Device) Clip(clip, measure *engine.Tensor, ts []*engine.Tensor, limit float64) {
+	engine.CheckClip(clip, measure)
+	squares := make([]float64, len(ts))
+	d.SumSquares(squares, ts, nil)
+	var sum float64
+	first := len(ts)
+	for i, s := range squares {
+		if sum += s; s-s != 0 && first == len(ts) {
+			first = i
+		}
+	}
+	norm, factor, c := math.Sqrt(sum), 1.0, data(clip)
+	if limit > 0 {
+		factor = limit / max(norm, limit)
+	}
+	upper := float32(norm)
+	if upper-upper != 0 || c[0] != c[0] {
+		factor = math.NaN()
+	}
+	c[0] = float32(factor)
+	copy(data(measure), []float32{upper, float32(norm - float64(upper)), float32(first), c[0]})
+}
+
 type squares struct {
 	x    []float32
 	sums []float64
@@ -67,13 +92,31 @@ func (d *Device) Adam(p, m, v, g *engine.Tensor, rows []int32, s engine.AdamStep
 	for _, t := range [...]*engine.Tensor{m, v, g} {
 		engine.CheckShape(op, "a moment or the gradient", t, p.Rows, p.Cols)
 	}
-	a := adam{data(p), data(m), data(v), data(g), p.Cols, rows, kernels.AdamStep(s)}
+	step, ok := clipped(s)
+	if !ok {
+		return
+	}
+	a := adam{data(p), data(m), data(v), data(g), p.Cols, rows, step}
 	if rows == nil {
 		d.loops.adam.run(d.limit, p.Len(), elementBlock, a, (*adam).elements)
 		return
 	}
 	engine.CheckIndices(op, rows, p.Rows)
 	d.loops.adam.run(d.limit, len(rows), rowBlock(p.Cols), a, (*adam).some)
+}
+
+// kernelStep is a step as kernels have it, which clip nothing.
+func kernelStep(s engine.AdamStep) kernels.AdamStep {
+	return kernels.AdamStep{Beta1: s.Beta1, Beta2: s.Beta2, StepSize: s.StepSize, Epsilon: s.Epsilon, GradScale: s.GradScale, Decay: s.Decay}
+}
+
+// clipped is a step with its clip; not ok: it changes nothing.
+func clipped(s engine.AdamStep) (k kernels.AdamStep, ok bool) {
+	if k = kernelStep(s); s.Clip == nil {
+		return k, true
+	}
+	k.GradScale = data(s.Clip)[0]
+	return k, k.GradScale == k.GradScale
 }
 
 type adam struct {
@@ -110,7 +153,7 @@ func (d *Device) idleSteps(op string, p *engine.Tensor, rows, from []int32, hist
 	engine.CheckIdle(op, p, rows, from, history)
 	steps := d.loops.history[:0]
 	for _, s := range history {
-		steps = append(steps, kernels.AdamStep(s))
+		steps = append(steps, kernelStep(s))
 	}
 	d.loops.history = steps
 	return steps
@@ -135,7 +178,11 @@ func (d *Device) AdamBfloat16(p, moments, g *engine.Tensor, rows []int32, s engi
 	const op = "adam bfloat16"
 	engine.CheckShape(op, "moments", moments, p.Rows, p.Cols)
 	engine.CheckShape(op, "the gradient", g, p.Rows, p.Cols)
-	a := rounded{p: data(p), moments: data(moments), g: data(g), cols: p.Cols, rows: rows, step: kernels.AdamStep(s), rounding: r}
+	step, ok := clipped(s)
+	if !ok {
+		return
+	}
+	a := rounded{p: data(p), moments: data(moments), g: data(g), cols: p.Cols, rows: rows, step: step, rounding: r}
 	if rows == nil {
 		d.loops.rounded.run(d.limit, p.Len(), elementBlock, a, (*rounded).elements)
 		return

@@ -204,10 +204,10 @@ func TestAdamBfloat16(t *testing.T) {
 			d.AdamBfloat16(p, moments, g, nil, step(0), rounding(0)) // moments of all rows
 			d.AdamBfloat16(lateP, lateMoments, g, nil, step(0), rounding(0))
 			d.AdamBfloat16(partP, partMoments, g, nil, step(0), rounding(0))
-			kernels.AdamBfloat16(wantP, want, data(g), kernels.AdamStep(step(0)), 5, 7, 0)
+			kernels.AdamBfloat16(wantP, want, data(g), kernelStep(step(0)), 5, 7, 0)
 			var history []engine.AdamStep
 			for i := 1; i < steps; i++ {
-				kernels.AdamBfloat16(wantP, want, data(dense), kernels.AdamStep(step(i)), 5, uint64(7+i), 0)
+				kernels.AdamBfloat16(wantP, want, data(dense), kernelStep(step(i)), 5, uint64(7+i), 0)
 				d.AdamBfloat16(p, moments, dense, nil, step(i), rounding(i))
 				d.AdamBfloat16(lateP, lateMoments, g, some, step(i), rounding(i))
 				history = append(history, step(i))

@@ -130,6 +130,11 @@ func (b *builder) compare(direction string, x, y val) val {
 	return b.line(pjrt.Pred, x.dims, "stablehlo.compare %s, %s, %s : (%s, %s) -> %s", direction, x.name, y.name, x.tensor(), y.tensor(), tensorType(pjrt.Pred, x.dims))
 }
 
+// finite says where x is neither NaN nor infinite.
+func (b *builder) finite(x val) val {
+	return b.line(pjrt.Pred, x.dims, "stablehlo.is_finite %s : (%s) -> %s", x.name, x.tensor(), tensorType(pjrt.Pred, x.dims))
+}
+
 // choose takes elements of x where the condition holds, else of y.
 func (b *builder) choose(condition, x, y val) val {
 	if !slices.Equal(x.dims, y.dims) || x.typ != y.typ || !slices.Equal(condition.dims, x.dims) {

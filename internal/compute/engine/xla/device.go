@@ -37,10 +37,11 @@ type Options struct {
 type Device struct {
 	engine.Device // what is missing yet
 	*shared
-	chip  int // of the client
-	heap  *heap
-	trace trace
-	steps []*coefficients // of the optimiser's last steps
+	chip   int // of the client
+	heap   *heap
+	trace  trace
+	ledger ledger
+	steps  []*coefficients // of the optimiser's last steps
 }
 
 // shared is what a device and its forks have in common.
@@ -67,6 +68,7 @@ type Stats struct {
 	Unloaded  int           // programs, to load them or compile them again
 	Compiling time.Duration // writing and compiling or loading them
 	Ran       int           // programs, each run counted
+	Downloads int           // of numbers, several tensors at a time or one
 	Memory    int64         // the most that a program needed, with all else that lay there; 0 where the plugin does not say
 	Padding   float64       // share of the work that was done for rows beyond those of the batches, in products with weights
 }
@@ -130,4 +132,12 @@ func (s *shared) ran() {
 	s.mu.Lock()
 	s.stats.Ran++
 	s.mu.Unlock()
+}
+
+// download waits for the numbers of a buffer.
+func (s *shared) download(b pjrt.Buffer, to []float32) {
+	s.mu.Lock()
+	s.stats.Downloads++
+	s.mu.Unlock()
+	must(s.client.Download(b, bytesOf(to)))
 }

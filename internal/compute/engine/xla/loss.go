@@ -48,6 +48,19 @@ func (d *Device) before(t *engine.Tensor, add bool) operand {
 	return d.tensor(t)
 }
 
+// LossSlope implements [engine.Device].
+func (d *Device) LossSlope(dloss, loss *engine.Tensor, scale float32) {
+	const op = "loss slope"
+	engine.CheckShape(op, "dloss", dloss, 1, 1)
+	engine.CheckShape(op, "loss", loss, 1, 1)
+	record(d, op, none{}, lowerLossSlope, []*engine.Tensor{dloss}, d.tensor(loss), d.scalar(scale))
+}
+
+func lowerLossSlope(b *builder, _ none, ins []val) []val {
+	loss := ins[0]
+	return []val{b.choose(b.finite(loss), b.reshape(ins[1], loss.dims...), b.like(loss, math.NaN()))}
+}
+
 // noLoss is that of no rows.
 func (d *Device) noLoss(loss *engine.Tensor) {
 	record(d, "no loss", none{}, func(b *builder, _ none, _ []val) []val { return []val{b.number(math.NaN(), 1, 1)} }, []*engine.Tensor{loss})

@@ -133,7 +133,7 @@ func (d *Device) physical(m *memory) []float32 {
 	}
 	all := make([]float32, grid(m.rows)*m.cols)
 	if buffer != 0 { // else nothing was written yet
-		must(d.client.Download(buffer, bytesOf(all)))
+		d.download(buffer, all)
 	}
 	return all
 }

@@ -70,6 +70,12 @@ func (d *Device) SumSquares(sums []float64, ts []*engine.Tensor, rows [][]int32)
 }
 
 func lowerSumSquares(b *builder, _ none, ins []val) []val {
+	sums := b.squares(ins)
+	return []val{b.reshape(b.roots(sums), 1, 2*sums.dims[0])}
+}
+
+// squares are the sums of squares of tensors, of which the operands have first how many rows count, then each with its rows; in float64.
+func (b *builder) squares(ins []val) val {
 	var sums []val
 	for i := 1; i < len(ins); i += 2 {
 		x := ins[i]
@@ -85,7 +91,47 @@ func lowerSumSquares(b *builder, _ none, ins []val) []val {
 		}
 		sums = append(sums, b.reshape(b.sumSquares(x, 0, 1), 1))
 	}
-	return []val{b.reshape(b.roots(b.concatenate(0, sums...)), 1, 2*len(sums))}
+	return b.concatenate(0, sums...)
+}
+
+// Clip implements [engine.Device].
+func (d *Device) Clip(clip, measure *engine.Tensor, ts []*engine.Tensor, limit float64) {
+	engine.CheckClip(clip, measure)
+	counts, ins := make([]int32, len(ts)), make([]operand, 2, 2+2*len(ts))
+	for i, t := range ts {
+		if counts[i] = int32(t.Rows); t.Rows == 0 {
+			t = nil
+		}
+		ins = append(ins, d.tensor(t), absent)
+	}
+	ins[0], ins[1] = d.tensor(clip), d.ints(counts)
+	record(d, "clip", clipping{limit}, lowerClip, []*engine.Tensor{clip, measure}, ins...)
+}
+
+// clipping is a limit of a norm; 0: none. It is that of the whole run.
+type clipping struct{ limit float64 }
+
+func lowerClip(b *builder, c clipping, ins []val) []val {
+	number := func(x float64) val { return b.constant(pjrt.F64, fmt.Sprintf("%.17e", x)) }
+	before, n := ins[0], (len(ins)-2)/2
+	norm, first := number(0), b.integer(pjrt.I32, 0)
+	if n > 0 {
+		squares := b.squares(ins[1:])
+		norm = b.unary("sqrt", b.reduce("add", squares, number(0), 0))
+		none := b.integer(pjrt.I32, int64(n))
+		places := b.choose(b.finite(squares), b.fill(none, n), b.iota(pjrt.I32, 0, n))
+		first = b.reduce("minimum", places, none, 0)
+	}
+	factor := number(1)
+	if c.limit > 0 {
+		factor = b.divide(number(c.limit), b.maximum(norm, number(c.limit)))
+	}
+	parts := b.parts(b.reshape(norm, 1))
+	clip := b.reshape(b.convert(factor, f32), 1, 1)
+	for _, x := range []val{before, b.slice(parts, []int{0, 0}, []int{1, 1})} {
+		clip = b.choose(b.finite(x), clip, b.like(clip, math.NaN()))
+	}
+	return []val{clip, b.concatenate(1, parts, b.reshape(b.convert(first, f32), 1, 1), clip)}
 }
 
 // some sends indices of rows; none where nil stands for all.
@@ -106,7 +152,7 @@ func (b *builder) sumSquares(x val, over ...int) val {
 // its square is not.
 func (b *builder) roots(sums val) val { return b.parts(b.unary("sqrt", sums)) }
 
-// parts are n numbers of float64 as n x 2 of float32.
+// parts are n numbers of float64 as n x 2 of float32; see [engine.Joined].
 func (b *builder) parts(x val) val {
 	// Conversions to float32 and back may be left out by the compiler, a reduced precision may not.
 	upper := b.line(x.typ, x.dims, "stablehlo.reduce_precision %s, format = e8m23 : %s", x.name, x.tensor())
@@ -115,21 +161,13 @@ func (b *builder) parts(x val) val {
 	return b.concatenate(1, b.reshape(b.convert(upper, f32), n, 1), b.reshape(b.convert(lower, f32), n, 1))
 }
 
-// joined is the number that parts has cut.
-func joined(upper, lower float32) float64 {
-	if u := float64(upper); math.IsInf(u, 0) {
-		return u
-	}
-	return float64(upper) + float64(lower)
-}
-
 // squares reads what roots are the roots of, and frees them.
 func (d *Device) squares(sums []float64, roots *engine.Tensor) {
 	host := make([]float32, roots.Len())
 	d.Read(host, roots)
 	d.Free(roots)
 	for i := range sums {
-		root := joined(host[2*i], host[2*i+1])
+		root := engine.Joined(host[2*i], host[2*i+1])
 		sums[i] = root * root
 	}
 }
@@ -163,22 +201,39 @@ func (d *Device) Adam(p, m, v, g *engine.Tensor, rows []int32, s engine.AdamStep
 	if rows != nil && len(rows) == 0 {
 		return
 	}
-	record(d, op, none{}, lowerAdam, []*engine.Tensor{p, m, v}, d.tensor(p), d.tensor(m), d.tensor(v), d.tensor(g), d.coefficients(s), d.some(rows), d.count(len(rows)))
+	record(d, op, none{}, lowerAdam, []*engine.Tensor{p, m, v},
+		d.tensor(p), d.tensor(m), d.tensor(v), d.tensor(g), d.coefficients(s), d.tensor(s.Clip), d.some(rows), d.count(len(rows)))
 }
 
 func lowerAdam(b *builder, _ none, ins []val) []val {
-	p, m, v := b.adam(ins[0], ins[1], ins[2], ins[3], ins[4])
-	return b.onlyRows(ins[:3], []val{p, m, v}, ins[5], ins[6])
+	p, m, v := b.adam(ins[0], ins[1], ins[2], ins[3], ins[4], ins[5])
+	return b.onlyRows(ins[:3], b.unlessNaN(ins[:3], []val{p, m, v}, ins[5]), ins[6], ins[7])
+}
+
+// unlessNaN takes the new values unless the clip, if there is one, is NaN.
+func (b *builder) unlessNaN(old, changed []val, clip val) []val {
+	if !clip.ok() {
+		return changed
+	}
+	steps := b.finite(b.reshape(clip))
+	for i, x := range old {
+		changed[i] = b.choose(b.fill(steps, x.dims...), changed[i], x)
+	}
+	return changed
 }
 
 // adam is kernels.Adam.
-func (b *builder) adam(p, m, v, g, coefficients val) (nextP, nextM, nextV val) {
+func (b *builder) adam(p, m, v, g, coefficients, clip val) (nextP, nextM, nextV val) {
 	c := func(i int, x val) val {
 		return b.multiply(b.fill(b.slice(coefficients, []int{i}, []int{i + 1}), x.dims...), x)
 	}
 	least := b.like(p, 0x1p-100)
 	dropTiny := func(x val) val { return b.choose(b.compare("LT", b.unary("abs", x), least), b.like(x, 0), x) }
-	g = c(6, g)
+	if clip.ok() {
+		g = b.multiply(b.fill(clip, g.dims...), g)
+	} else {
+		g = c(6, g)
+	}
 	m = dropTiny(b.add(c(0, m), c(1, g)))
 	v = dropTiny(b.add(c(2, v), b.multiply(c(3, g), g)))
 	epsilon := b.fill(b.slice(coefficients, []int{5}, []int{6}), p.dims...)
@@ -203,22 +258,23 @@ func (d *Device) AdamIdle(p, m, v *engine.Tensor, rows, from []int32, history []
 	const op = "adam idle"
 	engine.CheckShape(op, "m", m, p.Rows, p.Cols)
 	engine.CheckShape(op, "v", v, p.Rows, p.Cols)
-	d.idle(op, p, rows, from, history, func(n int, rows []int32, zeros *engine.Tensor) { d.Adam(p, m, v, zeros, rows, history[n]) })
+	d.idle(op, p, rows, from, history, func(s engine.AdamStep, _ int, rows []int32, zeros *engine.Tensor) { d.Adam(p, m, v, zeros, rows, s) })
 }
 
 // idle makes the steps of a history in the rows that have not made them.
-func (d *Device) idle(op string, p *engine.Tensor, rows, from []int32, history []engine.AdamStep, step func(n int, rows []int32, zeros *engine.Tensor)) {
+func (d *Device) idle(op string, p *engine.Tensor, rows, from []int32, history []engine.AdamStep, step func(s engine.AdamStep, n int, rows []int32, zeros *engine.Tensor)) {
 	engine.CheckIdle(op, p, rows, from, history)
 	zeros := d.New(p.Rows, p.Cols)
 	d.Zero(zeros)
-	for n := range history {
+	for n, s := range history {
+		s.Clip = nil // there is nothing to clip
 		late := []int32{}
 		for i, row := range rows {
 			if int(from[i]) <= n {
 				late = append(late, row)
 			}
 		}
-		step(n, late, zeros)
+		step(s, n, late, zeros)
 	}
 	d.Free(zeros)
 }
@@ -233,7 +289,7 @@ func (d *Device) AdamBfloat16(p, moments, g *engine.Tensor, rows []int32, s engi
 		return
 	}
 	record(d, op, r.First, lowerAdamBfloat16, []*engine.Tensor{p, moments},
-		d.tensor(p), d.tensor(moments), d.tensor(g), d.coefficients(s), d.stream(r.Key, r.Stream), d.some(rows), d.count(len(rows)))
+		d.tensor(p), d.tensor(moments), d.tensor(g), d.coefficients(s), d.tensor(s.Clip), d.stream(r.Key, r.Stream), d.some(rows), d.count(len(rows)))
 }
 
 // lowerAdamBfloat16 is kernels.AdamBfloat16.
@@ -243,12 +299,12 @@ func lowerAdamBfloat16(b *builder, first int, ins []val) []val {
 	upperHalf := func(x val) val { return b.binary("and", x, u32(0xffff0000)) }
 	both := b.bits(ins[1], pjrt.U32)
 	m, v := b.bits(upperHalf(both), f32), b.bits(b.binary("shift_left", both, u32(16)), f32)
-	p, m, v := b.adam(ins[0], m, v, ins[2], ins[3])
-	words := b.wordsFrom(ins[4], first, p.dims)
+	p, m, v := b.adam(ins[0], m, v, ins[2], ins[3], ins[4])
+	words := b.wordsFrom(ins[5], first, p.dims)
 	upper := b.add(b.bits(m, pjrt.U32), b.binary("and", words, u32(0xffff)))
 	lower := b.add(b.bits(v, pjrt.U32), right(words))
 	moments := b.bits(b.binary("or", upperHalf(upper), right(lower)), f32)
-	return b.onlyRows(ins[:2], []val{p, moments}, ins[5], ins[6])
+	return b.onlyRows(ins[:2], b.unlessNaN(ins[:2], []val{p, moments}, ins[4]), ins[6], ins[7])
 }
 
 // wordsFrom are the words of as many elements as a matrix has, from one on.
@@ -265,9 +321,9 @@ func (b *builder) wordsFrom(stream val, first int, dims []int) val {
 func (d *Device) AdamIdleBfloat16(p, moments *engine.Tensor, rows, from []int32, history []engine.AdamStep, r engine.Rounding) {
 	const op = "adam idle bfloat16"
 	engine.CheckShape(op, "moments", moments, p.Rows, p.Cols)
-	d.idle(op, p, rows, from, history, func(n int, rows []int32, zeros *engine.Tensor) {
+	d.idle(op, p, rows, from, history, func(s engine.AdamStep, n int, rows []int32, zeros *engine.Tensor) {
 		at := r
 		at.Stream += uint64(n)
-		d.AdamBfloat16(p, moments, zeros, rows, history[n], at)
+		d.AdamBfloat16(p, moments, zeros, rows, s, at)
 	})
 }

@@ -103,6 +103,55 @@ func TestAdam(t *testing.T) {
 	})
 }
 
+// clips is Clip with new results; what lies behind the rows does not count.
+func clips(d engine.Device, limit float64, ts ...*engine.Tensor) (clip, measure *engine.Tensor) {
+	clip, measure = d.Wrap(1, 1, []float32{1}), d.New(1, 4)
+	d.Clip(clip, measure, ts, limit)
+	return clip, measure
+}
+
+func TestClip(t *testing.T) {
+	for _, limit := range []float64{0, 0.7, 1e6} {
+		same(t, 1e-7, 0, func(d engine.Device, n *numbers) (results []*engine.Tensor) {
+			large, small := n.value(13, 5), n.value(9, 1)
+			n.change(large, func(_ int, x float32) float32 { return x * 1e25 })
+			n.change(small, func(_ int, x float32) float32 { return x * 1e-30 })
+			infinite, broken := d.Wrap(2, 1, []float32{1, float32(math.Inf(-1))}), d.Wrap(1, 2, []float32{1, float32(math.NaN())})
+			for _, ts := range [][]*engine.Tensor{{}, {n.value(8, 3)}, {n.value(13, 70), large, d.New(0, 3), small}, {small, infinite, broken}, {broken}} {
+				clip, measure := clips(d, limit, ts...)
+				results = append(results, clip, measure)
+			}
+			last := results[len(results)-2] // NaN stays NaN
+			d.Clip(last, results[len(results)-1], []*engine.Tensor{small}, limit)
+			return results
+		})
+	}
+	d := open(t, Options{})
+	x := d.Wrap(1, 3, []float32{3, 4, 0.1})
+	_, measure := clips(d, 1, x)
+	m := engine.Values(d, measure)
+	if norm, want := engine.Joined(m[0], m[1]), math.Sqrt(25+float64(float32(0.1))*float64(float32(0.1))); math.Abs(norm-want) > 1e-12*want {
+		t.Errorf("the norm is %v, want %v", norm, want)
+	}
+}
+
+// A clip takes the place of the scale, and where it is NaN nothing changes.
+func TestAdamWithAClip(t *testing.T) {
+	for _, clip := range []float32{0.3, float32(math.NaN())} {
+		same(t, 1e-6, 0, func(d engine.Device, n *numbers) []*engine.Tensor {
+			p, g, both := n.gradient(13, 5), n.gradient(13, 5), d.New(13, 5)
+			m, v := n.moment(13, 5)
+			d.Zero(both)
+			s := engine.AdamStep{Beta1: 0.9, Beta2: 0.98, StepSize: 0.3, Epsilon: 1e-6, GradScale: 100, Decay: 0.01, Clip: d.Wrap(1, 1, []float32{clip})}
+			d.Adam(p, m, v, g, nil, s)
+			d.Adam(p, m, v, g, []int32{12, 3}, s)
+			d.AdamBfloat16(p, both, g, nil, s, engine.Rounding{Key: 1, Stream: 2})
+			d.AdamIdle(p, m, v, []int32{1}, []int32{0}, []engine.AdamStep{s})
+			return []*engine.Tensor{p, m, v}
+		})
+	}
+}
+
 // A step's scalars are sent once for all parameters, and are no part of the program.
 func TestAdamIsOneProgram(t *testing.T) {
 	d := open(t, Options{})
@@ -169,6 +218,8 @@ func TestOptimiserRefuses(t *testing.T) {
 	for name, run := range map[string]func(){
 		"a gradient of another shape": func() { d.Adam(p, p, p, q, nil, s[0]) },
 		"a row that there is not":     func() { d.Adam(p, p, p, p, []int32{3}, s[0]) },
+		"a clip of another shape":     func() { d.Clip(q, d.New(1, 4), []*engine.Tensor{p}, 1) },
+		"a measure of another shape":  func() { d.Clip(d.New(1, 1), q, []*engine.Tensor{p}, 1) },
 		"moments of another shape":    func() { d.AdamBfloat16(p, q, p, nil, s[0], engine.Rounding{}) },
 		"a step that there is not":    func() { d.AdamIdle(p, p, p, []int32{0}, []int32{2}, s) },
 		"a row without its step":      func() { d.AdamIdleBfloat16(p, p, []int32{0, 1}, []int32{0}, s, engine.Rounding{}) },

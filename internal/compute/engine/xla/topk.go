@@ -22,7 +22,7 @@ func (d *Device) TopK(ids []int32, values []float32, logSums []float64, x *engin
 	d.Free(found)
 	for row := range x.Rows {
 		of := host[row*width:][:width]
-		largest, sum := of[2*k], joined(of[2*k+1], of[2*k+2])
+		largest, sum := of[2*k], engine.Joined(of[2*k+1], of[2*k+2])
 		logSums[row] = float64(largest) + math.Log(sum)
 		for i := range k {
 			ids[row*k+i], values[row*k+i] = int32(math.Float32bits(of[k+i])), of[i]

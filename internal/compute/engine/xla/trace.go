@@ -483,7 +483,7 @@ func (tr *trace) flush(reads bool) {
 	tr.heap.release(c, waste...)
 	if size > 0 {
 		all := make([]float32, size)
-		must(c.Download(host, bytesOf(all)))
+		tr.shared.download(host, all)
 		must(c.Free(host))
 		for _, m := range wanted {
 			n := grid(m.rows) * m.cols
