@@ -239,12 +239,18 @@ func TestProductRows(t *testing.T) {
 		}
 	}
 	ours[productKey(kernels.AVX512.String(), 1, productShapes()[0], "TN")] = 50
-	rows, lines := workloads[0].productRows([]*side{{replies: []reply{{Values: ours}}}, {replies: []reply{{Values: torch}}}}, sets, 2)
+	rows, lines := workloads[0].productRows([]*side{{replies: []reply{{Values: ours}}}, {replies: []reply{{Values: torch}}}, {err: errors.New("absent")}}, sets, 2)
 	if r := rows[0]; r.Ours != 50 || r.Reached || r.Target != "at least 88 %" {
 		t.Errorf("first row %+v", r)
 	}
-	if r := rows[3]; math.Abs(r.Ratio-2) > 1e-9 || !r.Reached {
+	if r := rows[1]; r.Peer != "torch.mm" || math.Abs(r.Ours/r.Theirs-r.Ratio) > 1e-9 || math.Abs(r.Theirs-45) > 1e-9 {
 		t.Errorf("against torch %+v", r)
+	}
+	if r := rows[2]; r.Peer != "gomlx" || r.NotRun != "absent" {
+		t.Errorf("against gomlx %+v", r)
+	}
+	if r := rows[4]; math.Abs(r.Ratio-2) > 1e-9 || !r.Reached {
+		t.Errorf("against torch, without a slow one %+v", r)
 	}
 	if want := len(sets) * 2 * len(productShapes()); len(lines) != want {
 		t.Errorf("%d lines, want %d", len(lines), want)
@@ -260,7 +266,7 @@ func TestMarkdown(t *testing.T) {
 			{Workload: "start", Unit: "s", Digits: 2, Ours: 0.25, Target: "at most 0.5 s", Reached: true},
 			{Workload: "none", Unit: "s", NotRun: "absent"},
 		},
-		Products: []productRow{{"avx2", 1, "2x3x4", map[string]float64{"NN": 90, "NT": 80, "TN": 70, "packed": 95}, map[string]float64{"NN": 9, "NT": 8, "TN": 7, "packed": 9.5}, map[string]float64{"NN": 5}}},
+		Products: []productRow{{"avx2", 1, "2x3x4", map[string]float64{"NN": 90, "NT": 80, "TN": 70, "packed": 95}, map[string]float64{"NN": 9, "NT": 8, "TN": 7, "packed": 9.5}, map[string]map[string]float64{"gomlx": {"NN": 5}}}},
 	}
 	var b bytes.Buffer
 	if err := r.markdown(&b); err != nil {
@@ -273,7 +279,7 @@ func TestMarkdown(t *testing.T) {
 		"| start | s | 0.25 |  |  |  | at most 0.5 s | yes |\n",
 		"| none | s | not run [1] |  |  |  |  |  |\n",
 		"[1] absent\n",
-		"| avx2 | 1 | 2x3x4 | 90 % (9) | 80 % (8) | 70 % (7) | 95 % (10) | 5 | not run | not run |\n",
+		"| avx2 | 1 | 2x3x4 | 90 % (9) | 80 % (8) | 70 % (7) | 95 % (10) | not run | not run | not run | 5 | not run | not run |\n",
 	} {
 		if !strings.Contains(b.String(), line) {
 			t.Errorf("no line %q in\n%s", line, b.String())
@@ -416,6 +422,12 @@ func TestWorkloads(t *testing.T) {
 			t.Errorf("%s: no batches %s", w.name, w.batches)
 		}
 		for _, p := range w.peers {
+			if p.module != "" {
+				if _, err := os.Stat(filepath.Join("peers", p.module, "go.mod")); err != nil {
+					t.Errorf("%s: %v", w.name, err)
+				}
+				continue
+			}
 			if p.script == "" && p.worker != "" {
 				continue
 			}

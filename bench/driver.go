@@ -14,6 +14,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -165,6 +166,9 @@ func (d *driver) ours(w workload, v variant, rounds int) (*side, error) {
 
 // peer is the side of a script, or another one of ours.
 func (d *driver) peer(w workload, p contender, rounds int) (*side, error) {
+	if p.module != "" {
+		return d.goPeer(w, p, rounds)
+	}
 	if p.script == "" {
 		return d.ours(w, variant{worker: p.worker}, rounds)
 	}
@@ -182,6 +186,33 @@ func (d *driver) peer(w workload, p contender, rounds int) (*side, error) {
 		args = append(args, "--size", d.size)
 	}
 	return &side{title: p.name, rounds: p.rounds, fresh: func() *exec.Cmd { return d.command(args) }}, nil
+}
+
+// goPeer is the side of a Go module, which may need a newer Go than ours, fetched by go itself, and its experiments.
+func (d *driver) goPeer(w workload, p contender, rounds int) (*side, error) {
+	file, err := d.batches(w.batches, rounds)
+	if err != nil {
+		return nil, err
+	}
+	s := &side{title: p.name, rounds: p.rounds}
+	dir, err := exec.Command("go", "list", "-f", "{{.Dir}}", "github.com/unimo-go/unimo/bench").Output()
+	if err != nil {
+		s.err = fmt.Errorf("the folder of %s: %w", p.name, err)
+		return s, nil
+	}
+	program := filepath.Join(d.dir, p.module+".exe")
+	build := exec.Command("go", "build", "-trimpath", "-o", program, ".")
+	build.Dir = filepath.Join(strings.TrimSpace(string(dir)), "peers", p.module)
+	build.Env = append(os.Environ(), "GOTOOLCHAIN=auto", "GOEXPERIMENT=simd")
+	if out, err := build.CombinedOutput(); err != nil {
+		fmt.Fprintf(d.log, "%s", out)
+		s.err = fmt.Errorf("build %s: %w", p.name, err)
+		return s, nil
+	}
+	s.fresh = func() *exec.Cmd {
+		return d.command([]string{program, "-file", file, "-threads", strconv.Itoa(d.threads)})
+	}
+	return s, nil
 }
 
 func (d *driver) script(name, workload string) []string {

@@ -105,7 +105,8 @@ type productRow struct {
 	Shape   string             `json:"shape"`
 	Percent map[string]float64 `json:"percent"` // of the peak, by form
 	GFLOPs  map[string]float64 `json:"gflops"`
-	Torch   map[string]float64 `json:"torch,omitempty"` // GFLOP/s
+
+	Theirs map[string]map[string]float64 `json:"theirs,omitempty"` // GFLOP/s of peers by form
 }
 
 // Least percentages of the peak that the issue asks for.
@@ -118,7 +119,7 @@ const (
 
 // productRows makes the rows of products, and the lines of the second table.
 func (w workload) productRows(sides []*side, sets []kernels.ISA, threads int) ([]row, []productRow) {
-	ours, torch := sides[0], sides[1]
+	ours, peers := sides[0], sides[1:]
 	if ours.err != nil {
 		return []row{{Workload: w.title, Unit: "% of peak", NotRun: ours.err.Error()}}, nil
 	}
@@ -129,12 +130,13 @@ func (w workload) productRows(sides []*side, sets []kernels.ISA, threads int) ([
 			for _, tokens := range productRows {
 				title := fmt.Sprintf("products of %d rows, %v, %s", tokens, isa, onThreads(n))
 				least := math.Inf(1)
-				var speeds, theirs []float64
+				var speeds []float64
+				theirs := make([][]float64, len(peers))
 				for _, s := range productShapes() {
 					if s.rows != tokens {
 						continue
 					}
-					line := productRow{isa.String(), n, s.String(), map[string]float64{}, map[string]float64{}, map[string]float64{}}
+					line := productRow{isa.String(), n, s.String(), map[string]float64{}, map[string]float64{}, map[string]map[string]float64{}}
 					for _, form := range append(productForms, packedForm) {
 						key := productKey(isa.String(), n, s, form)
 						line.Percent[form] = 100 * ours.value(func(v map[string]float64) float64 { return v[key] / v["peak:"+key] })
@@ -144,10 +146,16 @@ func (w workload) productRows(sides []*side, sets []kernels.ISA, threads int) ([
 						}
 						least = min(least, line.Percent[form])
 						speeds = append(speeds, line.GFLOPs[form])
-						if torch.err == nil {
-							key := productKey("", n, s, form)
-							line.Torch[form] = torch.value(func(v map[string]float64) float64 { return v[key] })
-							theirs = append(theirs, line.Torch[form])
+						for j, p := range peers {
+							if p.err != nil {
+								continue
+							}
+							key, name := productKey("", n, s, form), w.peers[j].name
+							if line.Theirs[name] == nil {
+								line.Theirs[name] = map[string]float64{}
+							}
+							line.Theirs[name][form] = p.value(func(v map[string]float64) float64 { return v[key] })
+							theirs[j] = append(theirs[j], line.Theirs[name][form])
 						}
 					}
 					lines = append(lines, line)
@@ -158,14 +166,16 @@ func (w workload) productRows(sides []*side, sets []kernels.ISA, threads int) ([
 					Target: fmt.Sprintf("at least %.4g %%", want), Reached: least >= want,
 				})
 				if i < len(sets)-1 {
-					continue // the peer has no choice
+					continue // peers have no choice
 				}
 				m := metric{unit: "GFLOP/s, geometric mean"}
-				if torch.err != nil {
-					rows = append(rows, row{Workload: title, Unit: m.unit, Ours: geometricMean(speeds), Peer: w.peers[0].name, NotRun: torch.err.Error()})
-					continue
+				for j, p := range peers {
+					if p.err != nil {
+						rows = append(rows, row{Workload: title, Unit: m.unit, Ours: geometricMean(speeds), Peer: w.peers[j].name, NotRun: p.err.Error()})
+						continue
+					}
+					rows = append(rows, compare(title, m, geometricMean(speeds), w.peers[j].name, geometricMean(theirs[j]), w.peers[j].target))
 				}
-				rows = append(rows, compare(title, m, geometricMean(speeds), w.peers[0].name, geometricMean(theirs), w.peers[0].target))
 			}
 		}
 	}

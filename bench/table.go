@@ -73,18 +73,25 @@ func (r *result) markdown(out io.Writer) error {
 		fmt.Fprintf(&b, "\nHeap allocations of unimo per step or call: %s.\n", strings.Join(r.Allocations, "; "))
 	}
 	if len(r.Products) > 0 {
-		b.WriteString("\nProducts in detail, rows x columns x inner of the forward product: percentage of the peak measured beside it (GFLOP/s), and torch.mm in GFLOP/s. Packed is NN with weights packed before.\n\n")
-		b.WriteString("| set | threads | product | NN | NT | TN | packed | torch NN | NT | TN |\n|---|---|---|---:|---:|---:|---:|---:|---:|---:|\n")
+		b.WriteString("\nProducts in detail, rows x columns x inner of the forward product: percentage of the peak measured beside it (GFLOP/s), and peers in GFLOP/s. Packed is NN with weights packed before.\n\n")
+		peers := workloads[0].peers
+		b.WriteString("| set | threads | product | NN | NT | TN | packed |")
+		for _, p := range peers {
+			fmt.Fprintf(&b, " %s NN | NT | TN |", p.name)
+		}
+		fmt.Fprintf(&b, "\n|---|---|---|---:|---:|---:|---:|%s\n", strings.Repeat("---:|---:|---:|", len(peers)))
 		for _, p := range r.Products {
 			fmt.Fprintf(&b, "| %s | %d | %s |", p.ISA, p.Threads, p.Shape)
 			for _, form := range append(productForms, packedForm) {
 				fmt.Fprintf(&b, " %.0f %% (%.0f) |", p.Percent[form], p.GFLOPs[form])
 			}
-			for _, form := range productForms {
-				if speed, ok := p.Torch[form]; ok {
-					fmt.Fprintf(&b, " %.0f |", speed)
-				} else {
-					b.WriteString(" not run |")
+			for _, peer := range peers {
+				for _, form := range productForms {
+					if speed, ok := p.Theirs[peer.name][form]; ok {
+						fmt.Fprintf(&b, " %.0f |", speed)
+					} else {
+						b.WriteString(" not run |")
+					}
 				}
 			}
 			b.WriteString("\n")

@@ -27,6 +27,7 @@ type variant struct {
 type contender struct {
 	name    string // in the table
 	script  string // in the folder peers; none: ours with another worker
+	module  string // instead of a script: a Go module in the folder peers
 	worker  string
 	variant string // its argument
 	batches string // instead of the workload's
@@ -212,7 +213,7 @@ var withModel = []string{"predict", "encode", "first"}
 var workloads = append([]workload{
 	{
 		number: 1, name: "products", worker: "products", title: "products", batches: "products", rounds: 3,
-		peers: []contender{{name: "torch.mm", script: "torch_peer.py", target: ahead}},
+		peers: []contender{{name: "torch.mm", script: "torch_peer.py", target: ahead}, {name: "gomlx", module: "gomlx", target: ahead}},
 	},
 	{
 		number: 2, name: "train-sst2", worker: "train", title: "train SST-2, batch 32", batches: "sst2-shuffled", metric: throughput, memory: true, rounds: 3,
