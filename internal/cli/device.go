@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -9,6 +10,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 )
 
 // The flags that choose what computes. Commands that train have them as settings.
@@ -44,7 +46,18 @@ func (a *app) openDevice(c *cobra.Command) error {
 		return nil
 	}
 	var err error
-	a.device, err = device.Open(choice, device.Options{Log: a.log, Notify: a.compiled})
+	a.device, err = device.Open(choice, device.Options{Log: a.log, Notify: a.compiled, Context: c.Context(), Patience: devicePatience})
+	return err
+}
+
+// devicePatience is how long an accelerator may take to answer when the command is interrupted, which has nothing to save.
+const devicePatience = 2 * time.Second
+
+// lostDevice says what to do about an accelerator that was lost by a command which has nothing to go on with.
+func (a *app) lostDevice(err error) error {
+	if a.device != nil && errors.As(err, new(*pjrt.CrashError)) {
+		return fmt.Errorf("%w; begin again: -v shows all that the plugin writes, and --device cpu does without it", err)
+	}
 	return err
 }
 
@@ -53,7 +66,7 @@ const slowCompilation = 2 * time.Second
 
 // compiled says which program of an accelerator was waited for.
 func (a *app) compiled(n xla.Notice) {
-	text := fmt.Sprintf("compiled program %d (%s)", n.Program, span(n.Took))
+	text := fmt.Sprintf("program %d compiled (%s)", n.Program, span(n.Took))
 	switch {
 	case !n.Done:
 	case n.Loaded || n.Took < slowCompilation:

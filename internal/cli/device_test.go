@@ -1,8 +1,14 @@
 package cli
 
 import (
+	"errors"
+	"fmt"
 	"path/filepath"
+	"strings"
 	"testing"
+
+	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 )
 
 // What is wrong with the choice of a device is said before anything is opened or written.
@@ -46,4 +52,16 @@ func TestDeviceThatCannotBeOpened(t *testing.T) {
 	refused(t, exitFailed, []string{"predict", "--model", model, "--device", "pjrt:" + filepath.Join(model, "none.so"), "x"}, "none.so", "does not exist")
 	refused(t, exitFailed, []string{"predict", "--model", model, "--device", "pjrt:" + filepath.Join(model, "config.json"), "x"}, "unimo-xla", "was not found")
 	refused(t, exitFailed, []string{"predict", "--model", model, "--device", "oneapi", "x"}, "no plugin was found", "jax-oneapi-pjrt", "UNIMO_PJRT_PATH")
+}
+
+// A command that has nothing to go on with says what else to do where its accelerator was lost.
+func TestLostDevice(t *testing.T) {
+	crash := &pjrt.CrashError{Status: "signal: killed", Asked: "compile program 2"}
+	lost := (&app{device: new(device.Device)}).lostDevice(fmt.Errorf("film 3: %w", crash))
+	if !errors.Is(lost, crash) || !strings.HasPrefix(lost.Error(), "film 3: unimo-xla ended: signal: killed, after it was asked to compile program 2; begin again: ") || strings.Contains(lost.Error(), "resume") {
+		t.Error(lost)
+	}
+	if other := new(app).lostDevice(crash); other != error(crash) { // a run, which explains it
+		t.Error(other)
+	}
 }

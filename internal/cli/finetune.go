@@ -15,6 +15,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
@@ -165,8 +166,14 @@ func (a *app) train(ctx context.Context, o run.Options, grid []string) error {
 		a.log.Info("done in " + span(time.Since(began)))
 	}
 	if errors.Is(err, context.Canceled) {
+		lost, ended := errors.AsType[*pjrt.EndedError](err)
+		if ended {
+			a.log.Warn(lost.Said())
+		}
 		if o.Group.Size() > 1 {
 			a.log.Info("go on with the same command and --resume, with any number of ranks")
+		} else if ended && train.HasSnapshot(o.Out) {
+			a.log.Info("what was saved before stays; go on with: unimo resume " + shellQuote(o.Out))
 		} else if train.HasSnapshot(o.Out) || len(grid) > 0 {
 			a.log.Info("saved; go on with: unimo resume " + shellQuote(o.Out))
 		} else {

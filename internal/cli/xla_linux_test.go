@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"bufio"
 	"bytes"
 	"encoding/json"
 	"fmt"
@@ -52,7 +53,7 @@ func TestXLAChain(t *testing.T) {
 			t.Errorf("step %d: loss %g, want %g", i+1, got[i], want[i])
 		}
 	}
-	for _, line := range []string{"device  cpu", "memory  needs ", "device  programs: "} {
+	for _, line := range []string{"device  cpu", "memory  needs ", "; how much it has is not known", "device  programs: "} {
 		if !strings.Contains(r.stderr, line) {
 			t.Errorf("%q is not in %s", line, r.stderr)
 		}
@@ -136,7 +137,7 @@ func TestXLAKilledHelper(t *testing.T) {
 		c.Process.Kill()
 		t.Fatal("the command goes on without its helper")
 	}
-	if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "unimo-xla ended: signal: killed") || !strings.Contains(stderr.String(), "--resume") {
+	if code := c.ProcessState.ExitCode(); code != exitFailed || !strings.Contains(stderr.String(), "unimo-xla ended: signal: killed, after it was asked to ") || !strings.Contains(stderr.String(), "--resume") {
 		t.Errorf("exit code %d, %s", code, &stderr)
 	}
 	if err := syscall.Kill(helper, 0); err == nil {
@@ -152,6 +153,46 @@ func TestXLAKilledHelper(t *testing.T) {
 	for _, file := range []string{"last/model.safetensors", "best/model.safetensors"} {
 		if read(t, filepath.Join(killed, file)) != read(t, filepath.Join(whole, file)) {
 			t.Errorf("%s differs after the helper was killed", file)
+		}
+	}
+}
+
+// Ctrl-C while a program is compiled ends the command and its helper, also one that is stopped and so compiles for ever. What was saved stays.
+func TestXLAInterruptedCompilation(t *testing.T) {
+	name, data, dir := accelerator.Name(t), opinionsFolder(t), t.TempDir()
+	for _, commandLine := range [][]string{
+		append(finetuneArgs(data, filepath.Join(dir, "run")), "--device", name, "-v"),
+		{"predict", "--model", filepath.Join("..", "..", "testdata", "films.model"), "--device", name, "-v", "a dull film"},
+	} {
+		t.Setenv("UNIMO_CACHE", t.TempDir())
+		c := command(t, commandLine...)
+		stderr, err := c.StderrPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := c.Start(); err != nil {
+			t.Fatal(err)
+		}
+		helper, said := 0, new(strings.Builder)
+		for lines := bufio.NewScanner(stderr); lines.Scan(); {
+			fmt.Fprintln(said, lines.Text())
+			if helper == 0 && strings.Contains(lines.Text(), "rogram 1") { // it goes on to the second
+				if children := childrenOf(t, c.Process.Pid); len(children) == 1 {
+					helper = children[0]
+					syscall.Kill(helper, syscall.SIGSTOP)
+				}
+				c.Process.Signal(os.Interrupt)
+			}
+		}
+		c.Wait()
+		if code := c.ProcessState.ExitCode(); helper == 0 || code != exitInterrupted {
+			t.Errorf("%s: helper %d, exit code %d, %s", commandLine[0], helper, code, said)
+		}
+		if err := syscall.Kill(helper, 0); err == nil {
+			t.Errorf("%s: the helper is still there", commandLine[0])
+		}
+		if commandLine[0] == "finetune" && (!strings.Contains(said.String(), "unimo-xla was ended; it was to compile ") || !strings.Contains(said.String(), "begin again with")) {
+			t.Error(said)
 		}
 	}
 }

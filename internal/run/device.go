@@ -2,8 +2,10 @@ package run
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -13,7 +15,7 @@ import (
 )
 
 // openDevice opens the device that the settings choose, where none came from outside. Afterwards they say what is computed with.
-func (r *run) openDevice(s *CommonSettings) (err error) {
+func (r *run) openDevice(ctx context.Context, s *CommonSettings) (err error) {
 	if r.outside {
 		return nil
 	}
@@ -27,7 +29,7 @@ func (r *run) openDevice(s *CommonSettings) (err error) {
 	notify := func(n xla.Notice) { r.notify(watch, n) }
 	switch {
 	case r.lent == nil:
-		if r.opened, err = device.Open(s.Choice, device.Options{Threads: r.Threads, Log: r.Log, Notify: notify}); err != nil {
+		if r.opened, err = device.Open(s.Choice, r.deviceOptions(ctx, notify)); err != nil {
 			return err
 		}
 	default:
@@ -41,6 +43,14 @@ func (r *run) openDevice(s *CommonSettings) (err error) {
 	}
 	r.Device, s.Precision = r.opened.Device, r.opened.Precision
 	return nil
+}
+
+// savingPatience is how long an accelerator may take for the rest of a step, and to give back what is saved, when the run is interrupted.
+const savingPatience = 30 * time.Second
+
+// deviceOptions are those of the devices that runs open.
+func (o Options) deviceOptions(ctx context.Context, notify func(xla.Notice)) device.Options {
+	return device.Options{Threads: o.Threads, Log: o.Log, Notify: notify, Context: ctx, Patience: savingPatience}
 }
 
 // accelerated says whether the run has opened an accelerator.
@@ -90,8 +100,12 @@ func (r *run) notify(watch *stages, n xla.Notice) {
 		if n.Has > 0 {
 			text += " of " + engine.Bytes(n.Has)
 		}
+		text += " on the device"
+		if n.Has == 0 && r.planned == 0 {
+			text += "; how much it has is not known, as the plugin does not say it: " + device.MemoryVariable + " sets a bound, in bytes"
+		}
 		if engine.Bytes(n.Needs) != engine.Bytes(r.planned) {
-			r.Log.Info(text + " on the device")
+			r.Log.Info(text)
 		}
 		r.planned = n.Needs
 	}
@@ -100,7 +114,10 @@ func (r *run) notify(watch *stages, n xla.Notice) {
 // explain says what to do about an error of the device.
 func (r *run) explain(err error) error {
 	if errors.As(err, new(*pjrt.CrashError)) {
-		return fmt.Errorf("%w; what was saved is whole: go on with --resume", err)
+		if train.HasSnapshot(r.Out) {
+			return fmt.Errorf("%w; what was saved is whole: go on with --resume", err)
+		}
+		return fmt.Errorf("%w; nothing had been saved yet: the same command with --resume begins again", err)
 	}
 	var little *engine.MemoryError
 	if !errors.As(err, &little) {

@@ -54,7 +54,7 @@ func (o Options) finetuneJointly(ctx context.Context, s *CommonSettings) (*Summa
 		}
 	}
 	var err error
-	if loan.device, err = device.Open(s.Choice, device.Options{Threads: o.Threads, Log: o.Log, Notify: notify}); err != nil {
+	if loan.device, err = device.Open(s.Choice, o.deviceOptions(ctx, notify)); err != nil {
 		return nil, err
 	}
 	defer loan.device.Close()

@@ -21,6 +21,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 	"github.com/unimo-go/unimo/internal/compute/nn"
 	"github.com/unimo-go/unimo/internal/model"
 
@@ -210,7 +211,7 @@ func (r *run) load(ctx context.Context) error {
 	if err := common.CheckRanks(r.Group.Size()); err != nil {
 		return &SettingError{err}
 	}
-	if err := r.openDevice(common); err != nil {
+	if err := r.openDevice(ctx, common); err != nil {
 		return err
 	}
 	if least := tokenizer.MinVocabSize; r.tok == nil && common.VocabSize < least {
@@ -652,7 +653,7 @@ func (r *run) fail(err error) error {
 	if common, ok := err.(*collective.RankError); ok && errors.Is(err, context.Canceled) {
 		err = common.Unwrap()
 	}
-	if err == context.Canceled || err == train.ErrTimeUp { // nothing else went wrong
+	if err == context.Canceled || err == train.ErrTimeUp || errors.As(err, new(*pjrt.EndedError)) { // nothing else went wrong
 		r.info.Status = train.Interrupted
 	} else {
 		if errors.Is(err, syscall.ENOSPC) {

@@ -2,6 +2,7 @@
 package device
 
 import (
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -38,6 +39,10 @@ type Options struct {
 	Threads int              // of the processor; 0: those of the process
 	Log     *slog.Logger     // nil: nothing is logged
 	Notify  func(xla.Notice) // is told of programs that are compiled; nil: nobody
+
+	// Context ends what an accelerator is waited for: a compilation at once, anything else Patience later; see [pjrt.Options].
+	Context  context.Context
+	Patience time.Duration
 }
 
 // Device is an open device.
@@ -98,7 +103,7 @@ func open(t target, c Choice, o Options) (*Device, error) {
 	if err != nil {
 		return nil, err
 	}
-	client, err := pjrt.Start(pjrt.Options{Plugin: path, Client: options, Log: &lines{o.Log}})
+	client, err := pjrt.Start(pjrt.Options{Plugin: path, Client: options, Log: &lines{o.Log}, Context: o.Context, Patience: o.Patience})
 	if own, ok := errors.AsType[*pjrt.Error](err); ok && t.path == "" && !strings.Contains(own.Message, path) {
 		err = fmt.Errorf("%s: %w", path, err)
 	}

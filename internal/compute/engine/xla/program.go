@@ -90,6 +90,7 @@ func (s *shared) load(p *program, how pjrt.CompileOptions, chip int, text func()
 	began := time.Now()
 	n := Notice{Program: p.number, Chip: chip, Again: p.loads > 0}
 	s.options.notify(n)
+	how.Name = fmt.Sprint("program ", p.number)
 	m, err := s.options.compile(s.client, text(), how)
 	must(err)
 	p.executable, p.code = m.executable, m.size

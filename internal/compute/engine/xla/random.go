@@ -130,16 +130,16 @@ func (s *shared) tryPhilox() bool {
 	words := b.generate(argument, n)
 	text := "module @unimo {\n  func.func public @main(" + argument.name + ": " + argument.tensor() + ") -> (" + words.tensor() + ") {\n" +
 		b.text.String() + "    return " + words.name + " : " + words.tensor() + "\n  }\n}\n"
-	e, err := s.client.Compile([]byte(text), pjrt.CompileOptions{Replicas: 1})
+	check, err := s.options.compile(s.client, []byte(text), pjrt.CompileOptions{Replicas: 1, Name: "the program that checks random numbers"})
 	if err != nil {
 		return false
 	}
 	in, out := s.client.NewBuffer(), s.client.NewBuffer()
 	must(s.client.Upload(in, 0, pjrt.U64, argument.dims, bytesOf(state)))
-	must(s.client.Execute(e, [][]pjrt.Buffer{{in}}, [][]pjrt.Buffer{{out}}))
+	must(s.client.Execute(check.executable, [][]pjrt.Buffer{{in}}, [][]pjrt.Buffer{{out}}))
 	got, buffer := make([]uint32, n), []uint32(nil)
 	must(s.client.Download(out, bytesOf(got)))
 	must(s.client.Free(in, out))
-	must(s.client.FreeExecutable(e))
+	must(s.client.FreeExecutable(check.executable))
 	return slices.Equal(got, kernels.Words(&buffer, n, state[0], state[2], 0))
 }

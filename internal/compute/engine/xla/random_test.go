@@ -1,11 +1,17 @@
 package xla
 
 import (
+	"bytes"
+	"log/slog"
 	"math"
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/programs"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
@@ -28,6 +34,36 @@ func lowerDrawn(b *builder, a drawn, ins []val) []val {
 	row, col := b.iota(a.typ, 0, a.rows, a.cols), b.iota(a.typ, 1, a.rows, a.cols)
 	at := b.add(b.multiply(row, b.integer(a.typ, int64(a.cols), a.rows, a.cols)), col)
 	return []val{b.bits(b.wordsAt(ins[0], b.add(at, b.integer(a.typ, a.from, a.rows, a.cols))), f32)}
+}
+
+// What a plugin's generator makes is found out by a program from the cache, too.
+func TestGeneratorIsTriedFromTheCache(t *testing.T) {
+	dir, log := t.TempDir(), new(bytes.Buffer)
+	cache := programs.Open(dir, 1<<30, slog.New(slog.NewTextHandler(log, nil)))
+	files := func() []string {
+		list, err := filepath.Glob(filepath.Join(dir, "*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return list
+	}
+	same := open(t, Options{Cache: cache, CacheFor: func() string { return "" }}).philox()
+	if n := len(files()); n != 1 {
+		t.Fatalf("%d programs in the cache, want that of the generator", n)
+	}
+	for _, damaged := range []bool{false, true} {
+		if damaged {
+			if err := os.Truncate(files()[0], 100); err != nil {
+				t.Fatal(err)
+			}
+		}
+		if again := open(t, Options{Cache: cache, CacheFor: func() string { return "" }}).philox(); again != same || len(files()) != 1 {
+			t.Errorf("the generator is the project's: %v, and %v before; the cache has %v", again, same, files())
+		}
+		if read := strings.Contains(log.String(), "compiled anew"); read != damaged { // so it was looked at
+			t.Errorf("damaged %v: %s", damaged, log)
+		}
+	}
 }
 
 func TestWordsAreThoseOfTheProcessor(t *testing.T) {

@@ -1,6 +1,8 @@
 package pjrt
 
 import (
+	"cmp"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -51,6 +53,11 @@ type Options struct {
 	Client map[string]any // options of its client: string, int64, bool, float32, []int64
 	Ahead  bool           // without devices: CompileFor alone can be used
 	Log    io.Writer      // what the plugin writes to standard error; nil: only the end is kept, for errors
+
+	// Context ends what is waited for: at once where a plugin is being loaded or a program compiled, which may take minutes. Anything else may
+	// take so long then, Patience. The helper program is killed, and all calls return an [EndedError]. nil: nothing does.
+	Context  context.Context
+	Patience time.Duration
 }
 
 // Buffer names memory of a device. 0 is none.
@@ -98,6 +105,7 @@ type buffer struct {
 
 type executable struct {
 	signature
+	name             string
 	device, replicas int // from the first of its devices; device AnyDevice: on one that is named when it runs
 }
 
@@ -117,9 +125,13 @@ type Client struct {
 	buffers     map[Buffer]buffer
 	executables map[Executable]executable
 	dead        error
+	asked       string // what the helper program was asked for last, of what takes long
 
-	closing atomic.Bool
-	helper  *process
+	closing  atomic.Bool
+	ended    atomic.Pointer[EndedError] // why the helper program was killed
+	context  context.Context
+	patience time.Duration
+	helper   *process
 }
 
 // maxInMessage is the size from which data go through the shared memory, and maxQueued that of requests which wait for company.
@@ -136,6 +148,7 @@ var greetingPatience = 30 * time.Second
 
 // greeted says whether program, which was started, is the helper program.
 func (c *Client) greeted(program string) error {
+	defer c.hurry(0)()
 	silent := time.AfterFunc(greetingPatience, c.conn.Shutdown) // and its children, who have the socket, too, are not waited for
 	m, err := c.in.Next()
 	switch {
@@ -146,10 +159,10 @@ func (c *Client) greeted(program string) error {
 	default:
 		err = wire.CheckGreeting(m)
 	}
-	if err != nil {
+	if err != nil && c.ended.Load() == nil {
 		return fmt.Errorf("%s does not start as the unimo-xla of this release does: %w; take both programs from one release", program, err)
 	}
-	return nil
+	return err
 }
 
 func (c *Client) open(o Options) error {
@@ -187,8 +200,18 @@ func seesNone(plugin string, err error) error {
 }
 
 // ask sends what waits and reads the answer to its last request. The answer is good until the next one.
-func (c *Client) ask() (*wire.Fields, error) {
-	if err := c.flush(); err != nil {
+func (c *Client) ask() (*wire.Fields, error) { return c.answer(c.patience) }
+
+// askFor is ask for something that takes long, with other patience.
+func (c *Client) askFor(what string, patience time.Duration) (*wire.Fields, error) {
+	c.asked = what
+	return c.answer(patience)
+}
+
+// answer is ask with other patience.
+func (c *Client) answer(patience time.Duration) (*wire.Fields, error) {
+	defer c.hurry(patience)()
+	if err := c.send(); err != nil {
 		return nil, err
 	}
 	m, err := c.in.Next()
@@ -210,8 +233,43 @@ func (c *Client) ask() (*wire.Fields, error) {
 	return nil, c.fail(fmt.Errorf("unimo-xla answered %d", m[0]))
 }
 
+// hurry kills the helper program where the context ends before the caller calls stop, and patience later. While the context lasts a
+// helper program may take as long as it likes, or be stopped.
+func (c *Client) hurry(patience time.Duration) (stop func()) {
+	if c.context == nil {
+		return func() {}
+	}
+	what, there := c.asked, make(chan struct{})
+	keep := context.AfterFunc(c.context, func() {
+		select {
+		case <-there:
+		case <-time.After(patience):
+			c.end(&EndedError{After: patience, Asked: what, Err: c.context.Err()})
+		}
+	})
+	return func() {
+		if !keep() {
+			close(there)
+		}
+	}
+}
+
+// end kills the helper program. Nobody waits for it any more.
+func (c *Client) end(why *EndedError) {
+	if c.ended.CompareAndSwap(nil, why) {
+		c.helper.cmd.Process.Kill()
+		c.conn.Shutdown()
+	}
+}
+
 // flush sends what waits.
 func (c *Client) flush() error {
+	defer c.hurry(c.patience)() // its socket may be full
+	return c.send()
+}
+
+// send is flush, whose caller has an eye on the time.
+func (c *Client) send() error {
 	if c.dead != nil {
 		return c.dead
 	}
@@ -235,8 +293,10 @@ func (c *Client) fail(err error) error {
 	case c.dead != nil:
 	case c.closing.Load():
 		c.dead = errClosed
+	case c.ended.Load() != nil:
+		c.dead = c.ended.Load()
 	default:
-		c.dead = c.helper.crashed(err)
+		c.dead = c.helper.crashed(err, c.asked)
 	}
 	return c.dead
 }
@@ -404,6 +464,7 @@ type CompileOptions struct {
 	Device   int               // the first device that the program runs on; AnyDevice: it runs on one, whichever
 	Replicas int               // how many; 0 is 1
 	Flags    map[string]string // XLA's debug options by their names
+	Name     string            // what errors call the program
 }
 
 func (o CompileOptions) wire() wire.CompileOptions {
@@ -431,6 +492,9 @@ func (c *Client) Compile(program []byte, o CompileOptions) (Executable, error) {
 	return c.load(wire.OpCompile, program, s, o)
 }
 
+// name is what errors call the program.
+func (o CompileOptions) name() string { return cmp.Or(o.Name, "a program") }
+
 func (c *Client) load(op wire.Op, data []byte, s signature, o CompileOptions) (Executable, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -445,14 +509,21 @@ func (c *Client) load(op wire.Op, data []byte, s signature, o CompileOptions) (E
 		return 0, err
 	}
 	c.out = wire.End(wire.AppendBytes(m, data), from)
-	f, err := c.ask()
+	what, patience := "load ", c.patience
+	if op == wire.OpCompile {
+		what = "compile "
+		if c.context != nil && c.context.Err() == nil { // else it is needed to save
+			patience = 0
+		}
+	}
+	f, err := c.askFor(what+o.name(), patience)
 	if err != nil {
 		return 0, err
 	}
 	if n := f.Uint(); int(n) != len(s.Results) {
 		return 0, fmt.Errorf("the plugin has compiled a program of %d results, and its text has %d", n, len(s.Results))
 	}
-	c.executables[e] = executable{s, o.Device, o.Replicas}
+	c.executables[e] = executable{s, o.name(), o.Device, o.Replicas}
 	return e, nil
 }
 
@@ -572,6 +643,7 @@ func (c *Client) execute(e Executable, named int, args, results [][]Buffer) erro
 		}
 	}
 	c.out = wire.End(m, from)
+	c.asked = "run " + p.name
 	return c.flush()
 }
 

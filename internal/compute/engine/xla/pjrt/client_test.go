@@ -5,6 +5,7 @@ package pjrt
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -443,6 +444,88 @@ func TestCloseWakes(t *testing.T) {
 	}
 }
 
+// With its context a client ends what it waits for: a compilation at once, anything else after the patience, also where the helper program is
+// stopped. What is answered in time is none of that.
+func TestContextEnds(t *testing.T) {
+	const patience = 300 * time.Millisecond
+	download := func(c *Client, y Buffer) error { return c.Download(y, make([]byte, 24)) }
+	for name, test := range map[string]struct {
+		does  string
+		stop  bool // the helper program
+		early bool // the context ends before the request
+		ask   func(c *Client, y Buffer) error
+		after time.Duration
+		asked string
+	}{
+		"compilation": {does: "copies", ask: func(c *Client, _ Buffer) error {
+			return failure(c.Compile(program("slow"), CompileOptions{Name: "program 3"}))
+		}, asked: "compile program 3"},
+		"compilation that is still begun": {does: "copies", early: true, ask: func(c *Client, _ Buffer) error {
+			return failure(c.Compile(program("slow"), CompileOptions{}))
+		}, after: patience, asked: "compile a program"},
+		"computation": {does: "lasts", ask: download, after: patience, asked: "run a program"},
+		"stopped":     {does: "copies", stop: true, ask: download, after: patience, asked: "run a program"},
+		"stopped, before it was told all": {does: "copies", stop: true, early: true, ask: func(c *Client, _ Buffer) error {
+			for {
+				if err := c.Upload(c.NewBuffer(), 0, I32, []int{1000}, data(4000, 1)); err != nil {
+					return err
+				}
+			}
+		}, after: patience, asked: "run a program"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			c, err := startFake(t, Options{Plugin: "fake", Context: ctx, Patience: patience})
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(func() { c.Close() })
+			e, _, y := begun(t, c, test.does)
+			if test.stop {
+				if err := c.helper.cmd.Process.Signal(syscall.SIGSTOP); err != nil {
+					t.Fatal(err)
+				}
+			}
+			waits := make(chan error, 1)
+			if test.early {
+				cancel()
+			} else { // long enough for the patience to be over, were it counted
+				time.AfterFunc(2*patience, cancel)
+			}
+			go func() { waits <- test.ask(c, y) }()
+			select {
+			case err = <-waits:
+			case <-time.After(20 * time.Second):
+				t.Fatal("still waits")
+			}
+			ended, ok := errors.AsType[*EndedError](err)
+			if !ok || !errors.Is(err, context.Canceled) || ctx.Err() == nil || ended.After != test.after || ended.Asked != test.asked {
+				t.Errorf("%v, want it to be asked to %s, and %v", err, test.asked, test.after)
+			}
+			if again := failure(c.Memory(e)); again != err {
+				t.Errorf("the next request: %v", again)
+			}
+			<-c.helper.ended
+		})
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	c, err := startFake(t, Options{Plugin: "fake", Context: ctx, Patience: 20 * time.Second})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, _, y := begun(t, c, "copies")
+	cancel()
+	for range 3 {
+		if err := errors.Join(download(c, y), failure(c.Compile(program("copies"), CompileOptions{}))); err != nil {
+			t.Error(err)
+		}
+	}
+	if _, err := startFake(t, Options{Plugin: "fake", Context: ctx}); !errors.Is(err, context.Canceled) {
+		t.Errorf("started after the end: %v", err)
+	}
+}
+
 // parent starts a helper program, says its process, and keeps it at work.
 func parent() int {
 	os.Setenv(roleVariable, "helper")
@@ -465,13 +548,16 @@ func parent() int {
 	return 0
 }
 
-// Who starts a helper program takes it along when killed, also while the plugin computes.
+// Who starts a helper program takes it along when killed, also while the plugin computes, and on Linux where it is stopped.
 func TestNoOrphan(t *testing.T) {
 	own, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)
 	}
-	for i := range 4 {
+	for i := range 6 {
+		if i >= 4 && runtime.GOOS != "linux" {
+			break
+		}
 		cmd := exec.Command(own)
 		cmd.Env = append(os.Environ(), roleVariable+"=parent")
 		if i%2 == 1 {
@@ -490,6 +576,9 @@ func TestNoOrphan(t *testing.T) {
 			t.Fatalf("%q: %v", line, err)
 		}
 		time.Sleep(20 * time.Millisecond)
+		if i >= 4 {
+			syscall.Kill(pid, syscall.SIGSTOP)
+		}
 		cmd.Process.Kill()
 		cmd.Wait()
 		if !gone(pid) {

@@ -85,6 +85,9 @@ func (f *fake) Compile(program []byte, o wire.CompileOptions) (helper.Executable
 	if err != nil {
 		return nil, &Error{Code: 3, Message: err.Error()}
 	}
+	if strings.Contains(string(program), "@slow") {
+		time.Sleep(time.Hour)
+	}
 	return &fakeProgram{string(program), len(s.Results)}, nil
 }
 

@@ -2,6 +2,7 @@ package pjrt
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"fmt"
 	"io"
@@ -9,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"sync"
 	"time"
@@ -80,15 +82,40 @@ func noProgram(path string, err error) error {
 type CrashError struct {
 	Status string // how it ended, such as "signal: aborted (core dumped)"
 	Stderr string // what it wrote last
+	Asked  string // what it was asked for last: "compile program 3"; "": to start
 }
 
 func (e *CrashError) Error() string {
 	text := "unimo-xla ended: " + e.Status
+	if e.Asked != "" {
+		text += ", after it was asked to " + e.Asked
+	}
 	if e.Stderr != "" {
 		text += ": " + e.Stderr
 	}
 	return text
 }
+
+// EndedError says that the helper program was killed because the context of [Options] had ended.
+type EndedError struct {
+	After time.Duration // that
+	Asked string        // what it was asked for last; "": to start
+	Err   error         // the context's
+}
+
+func (e *EndedError) Error() string { return fmt.Sprintf("%s: %v", e.Said(), e.Err) }
+
+// Said is the error without the context's.
+func (e *EndedError) Said() string {
+	what := cmp.Or(e.Asked, "start")
+	if e.After == 0 {
+		return "unimo-xla was ended; it was to " + what
+	}
+	return fmt.Sprintf("unimo-xla did not answer for %v, and was ended; it was to %s", e.After, what)
+}
+
+// Unwrap returns the context's error.
+func (e *EndedError) Unwrap() error { return e.Err }
 
 // tail keeps the end of what is written to it.
 type tail struct {
@@ -139,13 +166,20 @@ func start(cmd *exec.Cmd, log io.Writer) (*process, error) {
 	p := &process{cmd: cmd, stderr: &tail{to: log}, ended: make(chan struct{})}
 	cmd.Stderr = p.stderr
 	cmd.WaitDelay = time.Second
-	if err := cmd.Start(); err != nil {
+	started := make(chan error, 1)
+	go func() {
+		runtime.LockOSThread() // it dies with this process alone; see dieTogether
+		defer runtime.UnlockOSThread()
+		err := cmd.Start()
+		started <- err
+		if err == nil {
+			p.status = cmd.Wait()
+			close(p.ended)
+		}
+	}()
+	if err := <-started; err != nil {
 		return nil, err
 	}
-	go func() {
-		p.status = cmd.Wait()
-		close(p.ended)
-	}()
 	return p, nil
 }
 
@@ -163,7 +197,7 @@ func (p *process) end() {
 }
 
 // crashed is the error of a connection that ended by itself.
-func (p *process) crashed(cause error) error {
+func (p *process) crashed(cause error, asked string) error {
 	if p == nil {
 		return cause
 	}
@@ -172,5 +206,5 @@ func (p *process) crashed(cause error) error {
 	if state := p.cmd.ProcessState; state != nil && !state.Success() {
 		status = state.String()
 	}
-	return &CrashError{Status: status, Stderr: p.stderr.String()}
+	return &CrashError{Status: status, Stderr: p.stderr.String(), Asked: asked}
 }

@@ -2,6 +2,7 @@ package pjrt
 
 import (
 	"os"
+	"os/exec"
 	"syscall"
 
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt/wire"
@@ -33,3 +34,6 @@ func sharedFile(size int) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// dieTogether does nothing here: a program ends by itself when its connection does.
+func dieTogether(*exec.Cmd) {}

@@ -2,6 +2,8 @@ package pjrt
 
 import (
 	"os"
+	"os/exec"
+	"syscall"
 
 	"golang.org/x/sys/unix"
 
@@ -26,3 +28,6 @@ func sharedFile(size int) (*os.File, error) {
 	}
 	return f, nil
 }
+
+// dieTogether has a program end when the thread that starts it does, also where it is stopped and cannot end by itself.
+func dieTogether(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL} }

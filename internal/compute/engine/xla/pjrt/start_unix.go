@@ -38,6 +38,7 @@ func startCommand(cmd *exec.Cmd, o Options) (_ *Client, err error) {
 		return nil, fmt.Errorf("unimo-xla: shared memory: %w", err)
 	}
 	cmd.ExtraFiles = []*os.File{theirs, file} // 3 and 4 there
+	dieTogether(cmd)
 	helper, err := start(cmd, o.Log)
 	if err != nil {
 		own.Close()
@@ -45,7 +46,8 @@ func startCommand(cmd *exec.Cmd, o Options) (_ *Client, err error) {
 		return nil, noProgram(cmd.Path, err)
 	}
 	theirs.Close()
-	c := &Client{conn: own, in: wire.NewReader(own), shared: shared, helper: helper, buffers: map[Buffer]buffer{}, executables: map[Executable]executable{}}
+	c := &Client{conn: own, in: wire.NewReader(own), shared: shared, helper: helper, buffers: map[Buffer]buffer{}, executables: map[Executable]executable{},
+		context: o.Context, patience: o.Patience}
 	err = c.greeted(cmd.Path)
 	if err == nil {
 		err = c.open(o)
