@@ -66,7 +66,11 @@ const slowCompilation = 2 * time.Second
 
 // compiled says which program of an accelerator was waited for.
 func (a *app) compiled(n xla.Notice) {
-	text := fmt.Sprintf("program %d compiled (%s)", n.Program, span(n.Took))
+	done := "compiled"
+	if n.Loaded {
+		done = "loaded"
+	}
+	text := fmt.Sprintf("program %d %s (%s)", n.Program, done, span(n.Took))
 	switch {
 	case !n.Done:
 	case n.Loaded || n.Took < slowCompilation:

@@ -268,6 +268,9 @@ func TestStart(t *testing.T) {
 			t.Errorf("%v: %v, want %q", mode, err, want)
 		}
 	}
+	if err := noProgram("x", &os.PathError{Op: "fork/exec", Path: "x", Err: syscall.EAGAIN}); !strings.HasPrefix(err.Error(), "start x: ") || !strings.Contains(err.Error(), "ulimit -u") {
+		t.Error(err)
+	}
 	own, err := os.Executable()
 	if err != nil {
 		t.Fatal(err)

@@ -14,6 +14,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt/wire"
 )
 
 // HelperVariable is the environment variable that names the helper program.
@@ -65,6 +67,9 @@ func FindHelper(named string) (path string, looked []string, err error) {
 
 // noProgram says that a file, which is there, cannot be executed.
 func noProgram(path string, err error) error {
+	if limited, ok := wire.Limited(err); ok {
+		return fmt.Errorf("start %s: %w", path, limited)
+	}
 	if e, ok := errors.AsType[*exec.Error](err); ok {
 		err = e.Err
 	}

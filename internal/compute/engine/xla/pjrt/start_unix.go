@@ -20,22 +20,26 @@ func Start(o Options) (*Client, error) {
 }
 
 func startCommand(cmd *exec.Cmd, o Options) (_ *Client, err error) {
+	failed := func(what string, err error) error {
+		err, _ = wire.Limited(err)
+		return fmt.Errorf("start unimo-xla: %s: %w", what, err)
+	}
 	own, other, err := socketPair()
 	if err != nil {
-		return nil, fmt.Errorf("unimo-xla: %w", err)
+		return nil, failed("a pair of sockets", err)
 	}
 	theirs := os.NewFile(uintptr(other), "socket")
 	defer theirs.Close()
 	file, err := sharedFile(sharedSize)
 	if err != nil {
 		own.Close()
-		return nil, fmt.Errorf("unimo-xla: shared memory: %w", err)
+		return nil, failed("shared memory", err)
 	}
 	defer file.Close()
 	shared, err := wire.Share(int(file.Fd()), sharedSize)
 	if err != nil {
 		own.Close()
-		return nil, fmt.Errorf("unimo-xla: shared memory: %w", err)
+		return nil, failed("shared memory", err)
 	}
 	cmd.ExtraFiles = []*os.File{theirs, file} // 3 and 4 there
 	dieTogether(cmd)

@@ -153,6 +153,7 @@ func (s *server) open(f *wire.Fields, share func(int) ([]byte, error)) error {
 	}
 	var err error
 	if s.shared, err = share(int(size)); err != nil {
+		err, _ = wire.Limited(err)
 		return fmt.Errorf("shared memory: %w", err)
 	}
 	info, err := s.plugin.Open(path, ahead, options)
