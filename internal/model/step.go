@@ -25,7 +25,7 @@ func StackStep(t *autograd.Tape, own int, vectors *autograd.Var, values func(bat
 	if others == nil {
 		return t.Rows(vectors, ids)
 	}
-	return t.StackRows(vectors, autograd.Const(t.Device().Wrap(len(others)/size, size, others)), ids)
+	return t.StackRows(vectors, t.Input(len(others)/size, size, others), ids)
 }
 
 // LossOfStep is a loss over all of a step's batches as each of them has it. Of their losses the mean is taken, to which each passes on the gradient

@@ -235,6 +235,22 @@ func Start(d Device) {
 	}
 }
 
+// Settle waits until what was written to a device is there, and fails as an operation does where it is not.
+func Settle(d Device) {
+	x := d.Wrap(1, 1, []float32{0})
+	defer d.Free(x)
+	d.Read(make([]float32, 1), x)
+}
+
+// Scope returns a device with the same memory as d. free gives back all tensors that were made on it and on its forks, which nobody uses any
+// more: of a model that is closed, say. Of a device whose tensors the garbage collector frees it does nothing.
+func Scope(d Device) (within Device, free func()) {
+	if s, ok := d.(interface{ Scope() (Device, func()) }); ok {
+		return s.Scope()
+	}
+	return d, func() {}
+}
+
 // Joint is a device that is one of several on which the ranks of a process compute, each on its own.
 type Joint interface {
 	Device

@@ -76,7 +76,8 @@ func CheckTensors(d engine.Device, specs []Spec, r checkpoint.Reader) error {
 			return err
 		}
 		v := autograd.Const(d.Wrap(1, len(values), values))
-		if broken.name(d, Parameters{{spec, v}}); broken.Tensor != "" {
+		broken.name(d, Parameters{{spec, v}})
+		if d.Free(v.Value); broken.Tensor != "" {
 			return broken
 		}
 	}

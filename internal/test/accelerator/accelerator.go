@@ -3,7 +3,11 @@
 package accelerator
 
 import (
+	"bytes"
 	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -50,4 +54,25 @@ func Open(tb testing.TB) *xla.Device {
 func Each(t *testing.T, run func(t *testing.T, d engine.Device)) {
 	t.Run("processor", func(t *testing.T) { run(t, cpu.New()) })
 	t.Run("accelerator", func(t *testing.T) { run(t, Open(t)) })
+}
+
+// Children lists the processes that a process has started, on Linux: of one that has opened an accelerator, the helper program.
+func Children(tb testing.TB, pid int) (list []int) {
+	tb.Helper()
+	stats, err := filepath.Glob("/proc/[0-9]*/stat")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	for _, path := range stats {
+		raw, err := os.ReadFile(path)
+		if err != nil {
+			continue // it has ended
+		}
+		fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:])) // state, parent, ...
+		if len(fields) > 1 && fields[0] != "Z" && fields[1] == strconv.Itoa(pid) {
+			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
+			list = append(list, child)
+		}
+	}
+	return list
 }

@@ -57,9 +57,18 @@ func (l *loader) conv(spec layer, in int) (conv, int, error) {
 		return conv{}, 0, err
 	}
 	return conv{
-		filter: l.d.PrepareFilter(l.d.Wrap(out, len(w)/out, w), l.d.Wrap(1, out, bias), size, size, groups),
+		filter: l.filter(w, bias, size, groups),
 		size:   size, stride: spec.stride, square: spec.square, act: spec.act,
 	}, out, nil
+}
+
+// filter makes the weights of a convolution ready.
+func (l *loader) filter(w, bias []float32, size, groups int) engine.Filter {
+	out := len(bias)
+	weights, added := l.d.Wrap(out, len(w)/out, w), l.d.Wrap(1, out, bias)
+	defer l.d.Free(weights)
+	defer l.d.Free(added)
+	return l.d.PrepareFilter(weights, added, size, size, groups)
 }
 
 // fold multiplies the rows of a kernel by what its batch norm multiplies channels by, and returns what it adds.
@@ -112,7 +121,7 @@ func (l *loader) gate(spec *squeeze, channels int) (*gate, error) {
 		if err != nil {
 			return nil, err
 		}
-		*half.to = conv{filter: l.d.PrepareFilter(l.d.Wrap(out, in, w), l.d.Wrap(1, out, bias), 1, 1, 1), size: 1, stride: 1, act: half.act}
+		*half.to = conv{filter: l.filter(w, bias, 1, 1), size: 1, stride: 1, act: half.act}
 		in = out
 	}
 	if in != channels {

@@ -80,16 +80,13 @@ func (n *network) Run(d engine.Device, p vision.Pixels) (vision.Output, error) {
 		return vision.Output{}, fmt.Errorf("%d values are not a picture of %d x %d pixels with 3 colours", len(p.Values), p.Width, p.Height)
 	}
 	x := feature{d.Wrap(p.Width*p.Height, 3, p.Values), p.Height, p.Width}
-	owned := false // the first is the caller's
 	for _, s := range n.stages {
 		y, err := n.block(d, s, x)
-		if owned {
-			d.Free(x.Tensor)
-		}
+		d.Free(x.Tensor)
 		if err != nil {
 			return vision.Output{}, fmt.Errorf("a picture of %d x %d pixels: %w", p.Width, p.Height, err)
 		}
-		x, owned = y, true
+		x = y
 	}
 	defer d.Free(x.Tensor)
 	mean := d.New(1, n.dim)

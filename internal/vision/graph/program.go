@@ -102,7 +102,10 @@ func Compile(d engine.Device, def *Definition, r checkpoint.Reader, outputs ...s
 func (v *vertex) prepare(d engine.Device) {
 	f := v.filter
 	w := d.Wrap(f.out, len(f.weights)/f.out, f.weights)
-	v.prepared = d.PrepareFilter(w, d.Wrap(1, f.out, f.bias), f.rows, f.cols, f.groups)
+	bias := d.Wrap(1, f.out, f.bias)
+	v.prepared = d.PrepareFilter(w, bias, f.rows, f.cols, f.groups)
+	d.Free(w)
+	d.Free(bias)
 	v.filter = nil
 }
 
@@ -146,8 +149,8 @@ func (p *Program) Run(d engine.Device, pixels []float32) ([]Tensor, error) {
 	return out, nil
 }
 
-// owned says whether the tensor of a vertex is of New.
-func (p *Program) owned(i int) bool { return p.order[i].kind != fixed && p.order[i].kind != input }
+// owned says whether the tensor of a vertex is this run's.
+func (p *Program) owned(i int) bool { return p.order[i].kind != fixed }
 
 // step computes vertex i.
 func (p *Program) step(d engine.Device, i int, tensors []*engine.Tensor, left []int, pixels []float32) {
@@ -158,7 +161,7 @@ func (p *Program) step(d engine.Device, i int, tensors []*engine.Tensor, left []
 	}
 	// Elementwise operations may write over an input that nobody else will read.
 	place := func() *engine.Tensor {
-		if at := p.inputs[i][0]; left[at] == 1 && p.owned(at) {
+		if at := p.inputs[i][0]; left[at] == 1 && p.owned(at) && p.order[at].kind != input { // whose memory may be the caller's
 			tensors[at] = nil
 			return in[0]
 		}

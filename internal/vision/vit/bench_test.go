@@ -25,7 +25,7 @@ func randomNetwork(cfg Config) *network {
 	for _, w := range weights {
 		w.Prepare(d)
 	}
-	return &network{encoder: e, known: map[[2]int]*autograd.Var{}}
+	return &network{encoder: e, known: map[[2]int]*positions{}}
 }
 
 // Pictures of 224 x 224 pixels, each on one thread, several at once.

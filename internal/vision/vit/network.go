@@ -27,7 +27,7 @@ type network struct {
 	changing bool // the weights are in training
 
 	mu    sync.Mutex
-	known map[[2]int]*autograd.Var // tables by cells down and across
+	known map[[2]int]*positions // by cells down and across
 }
 
 // source is where the model lies in a file.
@@ -156,10 +156,12 @@ func Open(d engine.Device, config []byte, r checkpoint.Reader) (vision.Network, 
 	}
 	for _, p := range params {
 		if !prepared[p.Var] { // it may be the reader's memory
-			p.Value = d.Wrap(p.Value.Rows, p.Value.Cols, slices.Clone(engine.Values(d, p.Value)))
+			mapped := p.Value
+			p.Value = d.Wrap(mapped.Rows, mapped.Cols, slices.Clone(engine.Values(d, mapped)))
+			d.Free(mapped)
 		}
 	}
-	return &network{encoder: e, known: map[[2]int]*autograd.Var{}}, info, nil
+	return &network{encoder: e, known: map[[2]int]*positions{}}, info, nil
 }
 
 // Dim implements [vision.Network].
@@ -181,7 +183,9 @@ func (n *network) Run(d engine.Device, p vision.Pixels) (vision.Output, error) {
 	if n.changing {
 		places = newStretched(n.encoder, pictures)
 	} else {
-		places = fixed{n.positionsFor(d, down, across)}
+		known := n.positionsFor(d, down, across)
+		defer n.leave(known)
+		places = fixed{known.v}
 	}
 	patches, global := n.run(t, pictures, places)
 	out := vision.Output{Boxes: n.boxes(p), Features: slices.Clone(engine.Values(d, patches.Value))}
@@ -210,26 +214,54 @@ type fixed struct{ v *autograd.Var }
 func (f fixed) first(int, int) int32               { return 0 }
 func (f fixed) table(*autograd.Tape) *autograd.Var { return f.v }
 
+// positions is a table for pictures of so many patches, which is computed once.
+type positions struct {
+	v     *autograd.Var
+	own   bool // else it is the model's, as it lies in the file
+	users int
+}
+
 // maxTables is the number of sizes whose tables are kept.
 const maxTables = 32
 
-// positionsFor returns the table for pictures of so many patches, which is computed once.
-func (n *network) positionsFor(d engine.Device, down, across int) *autograd.Var {
+// positionsFor returns the table for pictures of so many patches, until [network.leave].
+func (n *network) positionsFor(d engine.Device, down, across int) *positions {
 	n.mu.Lock()
 	defer n.mu.Unlock()
-	if v, ok := n.known[[2]int{down, across}]; ok {
-		return v
+	size := [2]int{down, across}
+	p, ok := n.known[size]
+	if !ok {
+		if len(n.known) >= maxTables { // pictures of ever other sizes
+			for size, old := range n.known {
+				if old.users > 0 {
+					continue
+				}
+				if delete(n.known, size); old.own {
+					d.Free(old.v.Value)
+				}
+			}
+		}
+		p = &positions{v: n.positions}
+		if w := n.cfg.interpolation(down, across, n.ahead()); w != nil {
+			p.v, p.own = autograd.Fixed(n.stretch(d, w, n.ahead()+down*across)), true
+		}
+		n.known[size] = p
 	}
-	v := n.positions
-	if w := n.cfg.interpolation(down, across, n.ahead()); w != nil {
-		y := d.New(n.ahead()+down*across, n.positions.Value.Cols)
-		d.MatMul(y, d.Wrap(y.Rows, n.positions.Value.Rows, w), n.positions.Value, engine.NN, false)
-		v = autograd.Fixed(d.Wrap(y.Rows, y.Cols, slices.Clone(engine.Values(d, y))))
-		d.Free(y)
-	}
-	if len(n.known) == maxTables { // pictures of ever other sizes
-		clear(n.known)
-	}
-	n.known[[2]int{down, across}] = v
-	return v
+	p.users++
+	return p
+}
+
+func (n *network) leave(p *positions) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	p.users--
+}
+
+// stretch computes a table of so many rows; w says how much of each of the model's is in each of them.
+func (n *network) stretch(d engine.Device, w []float32, rows int) *engine.Tensor {
+	shares, y := d.Wrap(rows, n.positions.Value.Rows, w), d.New(rows, n.positions.Value.Cols)
+	defer d.Free(shares)
+	defer d.Free(y)
+	d.MatMul(y, shares, n.positions.Value, engine.NN, false)
+	return d.Wrap(y.Rows, y.Cols, slices.Clone(engine.Values(d, y))) // it stays, so it is none of the memory that pictures share
 }

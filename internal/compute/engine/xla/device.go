@@ -41,6 +41,7 @@ type Device struct {
 	heap   *heap
 	trace  trace
 	ledger ledger
+	scope  *scope          // of what is made here; nil: none
 	steps  []*coefficients // of the optimiser's last steps
 }
 
@@ -125,7 +126,9 @@ func (d *Device) Limit() parallel.Limit { return 0 }
 
 // Fork implements [engine.Device].
 func (d *Device) Fork() engine.Device {
-	return newDevice(d.shared, d.chip, d.heap)
+	f := newDevice(d.shared, d.chip, d.heap)
+	f.scope = d.scope
+	return f
 }
 
 func (s *shared) ran() {

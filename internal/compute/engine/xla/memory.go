@@ -17,6 +17,7 @@ type memory struct {
 	whole      *engine.Tensor // of a part: what it is a part of, from row from on
 	from       int
 	stored     *engine.Stored // of Store: what it was made of
+	scope      *scope         // that frees it, if nobody does before; nil: none
 
 	trace   *trace // that has a new value for it, which the buffer has not; nil: none
 	value   int
@@ -36,7 +37,9 @@ func of(t *engine.Tensor) *memory {
 
 // New implements [engine.Device].
 func (d *Device) New(rows, cols int) *engine.Tensor {
-	return &engine.Tensor{Rows: rows, Cols: cols, Memory: &memory{rows: rows, cols: cols}}
+	m := &memory{rows: rows, cols: cols}
+	d.scope.add(m)
+	return &engine.Tensor{Rows: rows, Cols: cols, Memory: m}
 }
 
 // Free implements [engine.Device].
@@ -46,6 +49,7 @@ func (d *Device) Free(t *engine.Tensor) {
 	}
 	m := of(t)
 	t.Memory = nil // a later use fails loudly
+	m.remove()
 	d.heap.mu.Lock()
 	defer d.heap.mu.Unlock()
 	d.heap.drop(d.client, m)

@@ -12,3 +12,15 @@ func (c *Client) Held(device int) int64 {
 	}
 	return int64(total)
 }
+
+// Buffers returns how many buffers there are on a device.
+func (c *Client) Buffers(device int) (n int) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, b := range c.buffers {
+		if b.device == device && !b.donated {
+			n++
+		}
+	}
+	return n
+}
