@@ -28,24 +28,32 @@ func deviceFlags(c *cobra.Command) {
 	c.Flags().String(precisionName, device.Default.Precision, "of products on an accelerator, `NAME`: float32, tf32, bf16, or auto: bf16 on chips that have it")
 }
 
+// deviceChoice is what the flags of c choose.
+func deviceChoice(c *cobra.Command) (device.Choice, error) {
+	choice := device.Default
+	choice.Device, choice.Precision = c.Flags().Lookup(deviceName).Value.String(), c.Flags().Lookup(precisionName).Value.String()
+	if err := choice.Check(); err != nil {
+		return choice, usagef("%w%s", err, seeHelp(c))
+	}
+	return choice, nil
+}
+
+// opensDevice is the annotation of a command that opens the device itself.
+const opensDevice = "opens device"
+
 // openDevice opens the accelerator that the flags of c choose, if they do.
 func (a *app) openDevice(c *cobra.Command) error {
 	named := c.Flags().Lookup(deviceName)
-	if named == nil {
+	if named == nil || c.Annotations[opensDevice] != "" {
 		return nil
 	}
 	if _, trains := named.Value.(*settingFlag); trains {
 		return nil // the run opens it
 	}
-	choice := device.Default
-	choice.Device, choice.Precision = named.Value.String(), c.Flags().Lookup(precisionName).Value.String()
-	if err := choice.Check(); err != nil {
-		return usagef("%w%s", err, seeHelp(c))
+	choice, err := deviceChoice(c)
+	if err != nil || !choice.Accelerated() {
+		return err
 	}
-	if !choice.Accelerated() {
-		return nil
-	}
-	var err error
 	a.device, err = device.Open(choice, device.Options{Log: a.log, Notify: a.compiled, Context: c.Context(), Patience: devicePatience})
 	return err
 }

@@ -29,8 +29,9 @@ func (a *app) serveCommand() *cobra.Command {
 	o := serve.Defaults
 	f := serveFlags{body: int(o.Limits.Body >> 20), memory: int(o.Memory >> 20), delay: int(o.Delay.Milliseconds()), grace: int(o.Grace.Seconds()), log: "text"}
 	c := &cobra.Command{
-		Use:   "serve --model [NAME=]DIR... [--index DIR]",
-		Short: "Answer requests over HTTP, and show a page to try models on",
+		Annotations: map[string]string{opensDevice: "true"}, // once it listens
+		Use:         "serve --model [NAME=]DIR... [--index DIR]",
+		Short:       "Answer requests over HTTP, and show a page to try models on",
 		Long: `Serve models over HTTP: to clients of OpenAI, Cohere, Jina, text-embeddings-inference
 and the Open Inference Protocol, and to people, on a page at the address.
 
@@ -39,23 +40,26 @@ sentence-transformers, an encoder of Hugging Face's transformers. NAME is what
 requests call it; without, it is the folder's name. The first model is that of
 requests that name none. Of a model for several tasks, NAME/TASK is one of them.
 
-Requests of many clients go through a model together. An answer is the same, bit
-for bit, as that of the other commands, whatever else is asked.
+Requests of many clients go through a model together. On the processor an answer
+is the same, bit for bit, as that of the other commands, whatever else is asked;
+with --device it is so but for rounding.
 
 The server listens on this machine alone unless --listen says otherwise. It
 fetches nothing: pictures come in requests, unless --fetch allows a place.
 
   SIGTERM, Ctrl-C  it answers what has come, takes nothing more, and ends
-  SIGHUP           it loads models, keys and certificate again
+  SIGHUP           it loads models, keys and certificate again; a device that was
+                   lost is opened again
   GET /livez       200 as long as it runs
   GET /readyz      200; 503 while models are loaded, and before it ends
   GET /metrics     for Prometheus
   GET /docs        every route, for people; /openapi.json for programs`,
 		Example: `  unimo serve --model RUN/best
   unimo serve --model vectors=all-MiniLM-L6-v2 --model photos=RUN/best --index INDEX
+  unimo serve --model RUN/best --device cuda
   unimo serve --model RUN --listen 0.0.0.0:8443 --keys keys.txt --tls-cert c.pem --tls-key k.pem
   curl -s localhost:8080/v1/embeddings -d '{"input": "a dog runs"}'`,
-		Args: func(_ *cobra.Command, args []string) error {
+		Args: func(c *cobra.Command, args []string) (err error) {
 			if len(args) > 0 {
 				return usagef("serve takes no argument, but there is %q; name a model with --model", args[0])
 			}
@@ -94,6 +98,9 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 			case f.log != "text" && f.log != "json":
 				return usagef("--log %q is no form of a log; want text or json", f.log)
 			}
+			if o.Backend.Device, err = deviceChoice(c); err != nil {
+				return err
+			}
 			o.Log = a.serverLog(f.log)
 			return nil
 		},
@@ -107,6 +114,7 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 	flags.StringArrayVarP(&f.models, "model", "m", nil, "`[NAME=]DIR` of a model, or of a run for its best model; may be repeated")
 	c.MarkFlagRequired("model")
 	flags.StringVar(&o.Backend.Index, "index", "", "`DIR` of the index that the model which made it searches")
+	deviceFlags(c)
 	flags.StringVar(&o.Listen, "listen", o.Listen, "`HOST:PORT`; port 0 takes a free one, without HOST it is all addresses")
 	flags.StringVar(&o.Keys, "keys", "", "`FILE` of the keys that requests may have, one a line; the environment's UNIMO_KEYS may have some, too")
 	flags.StringVar(&o.Cert, "tls-cert", "", "`FILE` of the certificate, in PEM")

@@ -9,7 +9,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -123,7 +122,7 @@ func TestXLAKilledHelper(t *testing.T) {
 			t.Fatalf("no snapshot within a minute: %s", &stderr)
 		}
 	}
-	children := childrenOf(t, c.Process.Pid)
+	children := accelerator.Children(t, c.Process.Pid)
 	if len(children) != 1 {
 		t.Fatalf("the command has the children %v, want its helper", children)
 	}
@@ -177,7 +176,7 @@ func TestXLAInterruptedCompilation(t *testing.T) {
 		for lines := bufio.NewScanner(stderr); lines.Scan(); {
 			fmt.Fprintln(said, lines.Text())
 			if helper == 0 && strings.Contains(lines.Text(), "rogram 1") { // it goes on to the second
-				if children := childrenOf(t, c.Process.Pid); len(children) == 1 {
+				if children := accelerator.Children(t, c.Process.Pid); len(children) == 1 {
 					helper = children[0]
 					syscall.Kill(helper, syscall.SIGSTOP)
 				}
@@ -195,27 +194,6 @@ func TestXLAInterruptedCompilation(t *testing.T) {
 			t.Error(said)
 		}
 	}
-}
-
-// childrenOf lists the processes that a process has started.
-func childrenOf(t *testing.T, pid int) (list []int) {
-	t.Helper()
-	stats, err := filepath.Glob("/proc/[0-9]*/stat")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, path := range stats {
-		raw, err := os.ReadFile(path)
-		if err != nil {
-			continue // it has ended
-		}
-		fields := strings.Fields(string(raw[bytes.LastIndexByte(raw, ')')+1:])) // state, parent, ...
-		if len(fields) > 1 && fields[1] == fmt.Sprint(pid) {
-			child, _ := strconv.Atoi(filepath.Base(filepath.Dir(path)))
-			list = append(list, child)
-		}
-	}
-	return list
 }
 
 // Too little memory is said before the first step, with a batch size that fits, and leaves nothing.

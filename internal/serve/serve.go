@@ -65,7 +65,7 @@ type server struct {
 }
 
 // Run serves until ctx ends and the requests that came before are answered; that is no error. It is one if a model cannot be opened, if the
-// address is taken, or [ErrCutOff]; options that are impossible are a [*run.SettingError].
+// address is taken, where the device was lost, or [ErrCutOff]; options that are impossible are a [*run.SettingError].
 func Run(ctx context.Context, o Options) error {
 	s, err := newServer(o)
 	if err != nil {
@@ -123,6 +123,9 @@ func Run(ctx context.Context, o Options) error {
 			if loaded != nil {
 				<-loaded // which heeds the context
 			}
+			if lost := s.models.Lost(); lost != nil {
+				err = errors.Join(fmt.Errorf("device %s was lost while the server ran: %w", s.Backend.Device.Device, lost), err)
+			}
 			return err
 		}
 	}
@@ -169,6 +172,7 @@ func newServer(o Options) (_ *server, err error) {
 	if s.models, err = backend.New(s.Backend); err != nil {
 		return nil, &run.SettingError{Err: err}
 	}
+	s.telemetry.Device(s.models.DeviceUse)
 	s.guard = &guard{log: o.Log, memory: o.Memory, patience: usual, cross: http.NewCrossOriginProtection()}
 	if err := s.readFiles(); err != nil {
 		return nil, err

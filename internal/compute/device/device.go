@@ -178,12 +178,47 @@ func (d *Device) Close() error {
 	return d.client.Close()
 }
 
+// Lost says how the accelerator was lost, if it was: the program that has its plugin ended by itself, or was ended. It waits for nothing.
+func (d *Device) Lost() error {
+	if !d.Accelerated() {
+		return nil
+	}
+	return d.client.Lost()
+}
+
+// IsLost says whether an error is that an accelerator was lost.
+func IsLost(err error) bool { return errors.As(err, new(*pjrt.CrashError)) }
+
+// Ended is closed when an accelerator is lost or closed. The processor's is nil.
+func (d *Device) Ended() <-chan struct{} {
+	if !d.Accelerated() {
+		return nil
+	}
+	return d.client.Ended()
+}
+
+// Stats count what an accelerator has done; nothing of the processor.
+func (d *Device) Stats() xla.Stats {
+	if !d.Accelerated() {
+		return xla.Stats{}
+	}
+	return d.stats()
+}
+
+// Held is how many buffers lie in an accelerator's memory, and their bytes; nothing of the processor.
+func (d *Device) Held() (buffers int, bytes int64) {
+	if !d.Accelerated() {
+		return 0, 0
+	}
+	return d.Device.(*xla.Device).Held()
+}
+
 // Memory is the most of an accelerator's memory that was needed, by the plans of its programs; 0 of the processor and where that is not known.
 func (d *Device) Memory() int64 {
 	if !d.Accelerated() {
 		return 0
 	}
-	return d.stats().Memory
+	return d.Stats().Memory
 }
 
 // Report says what was done on an accelerator; "" of the processor.

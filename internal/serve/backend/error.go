@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"time"
+
+	"github.com/unimo-go/unimo/internal/compute/device"
 )
 
 // Error says whose fault it is that a request was not answered. Every protocol gives it its own form and status.
@@ -58,7 +60,8 @@ func Errorf(kind Kind, param, format string, args ...any) *Error {
 	return &Error{Kind: kind, Param: param, Message: err.Error(), Err: errors.Unwrap(err)}
 }
 
-// AsError returns err as an [*Error]: the one that it wraps, or else [Canceled] for the end of a context and [Internal] for the rest,
+// AsError returns err as an [*Error]: the one that it wraps, or else [Canceled] for the end of a context, [Unavailable] where the device
+// was lost, and [Internal] for the rest,
 // whose message tells a client nothing of the server's inside.
 func AsError(err error) *Error {
 	var e *Error
@@ -69,6 +72,8 @@ func AsError(err error) *Error {
 		return e
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return &Error{Kind: Canceled, Message: "the request was given up", Err: err}
+	case device.IsLost(err):
+		return errLost(err)
 	}
 	return &Error{Kind: Internal, Message: "the server failed; its log says why", Err: err}
 }

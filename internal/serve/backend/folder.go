@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/embed"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
@@ -30,6 +31,8 @@ type folder struct {
 	heads     []*head
 	queue     *queue
 	shared    run.Shared
+	device    *chip        // nil: the processor
+	leave     func() error // the accelerator
 	created   time.Time
 	card      string
 	tasks     []string        // of a model for several
@@ -58,27 +61,30 @@ type head struct {
 }
 
 // open opens the folder of a model.
-func open(s Source, o *Options, gate chan struct{}) (*folder, error) {
+func (r *Registry) open(s Source) (*folder, error) {
 	dir, err := modeldir.Find(s.Dir)
 	if err != nil {
 		return nil, err
 	}
-	f := &folder{name: s.Name, dir: dir, queue: newQueue(s.Name, o.Queue, o.MaxTokens, gate, o.Observer), created: time.Now()}
+	f := &folder{name: s.Name, dir: dir, queue: newQueue(s.Name, r.o.Queue, r.o.MaxTokens, r.lanes, r.gate, r.o.Observer), created: time.Now(), device: r.chip()}
+	d, leave := f.device.scope()
+	f.leave = leave
 	if info, err := os.Stat(filepath.Join(f.dir, modeldir.ConfigFile)); err == nil {
 		f.created = info.ModTime() // the same each time that it is loaded
 	}
-	if err := f.fill(o); err != nil {
+	err = engine.Guard(func() error { return f.fill(&r.o, d) })
+	if err != nil {
 		return nil, errors.Join(err, f.close())
 	}
 	return f, nil
 }
 
-// fill opens all that is in the folder, and the index.
-func (f *folder) fill(o *Options) error {
+// fill opens all that is in the folder, and the index. The device is nil for the processor.
+func (f *folder) fill(o *Options, d engine.Device) error {
 	if err := infile.Folder(f.dir); err != nil {
 		return err
 	}
-	env := run.Env{Log: o.Log, Shared: &f.shared, OpenStore: store.Open}.Ready() // one device for all heads
+	env := run.Env{Device: d, Log: o.Log, Shared: &f.shared, OpenStore: store.Open}.Ready() // one device for all heads
 	if err := f.open(env, o); err != nil {
 		return err
 	}
@@ -111,6 +117,9 @@ func (f *folder) fill(o *Options) error {
 	for _, task := range f.tasks {
 		v, _ := f.view(task)
 		f.infos[v.id] = v.describe()
+	}
+	if f.device != nil {
+		engine.Settle(env.Device)
 	}
 	f.fingerprint.Go(func() {
 		digest, err := fingerprint(f.dir)
@@ -254,7 +263,7 @@ func (f *folder) close() error {
 	for _, h := range f.heads {
 		errs = append(errs, h.close())
 	}
-	return errors.Join(append(errs, f.shared.Close())...)
+	return errors.Join(append(errs, f.shared.Close(), f.leave())...)
 }
 
 // fingerprint is a digest of the files of a folder: configuration, vocabulary, weights.

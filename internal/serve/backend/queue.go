@@ -11,14 +11,25 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
-// batchRows are the tokens and regions that go through a model together: as many as an operation's values stay in the cache for. A request with
-// more is taken in parts of at most shareRows, so that a long one does not keep the others waiting.
-const (
-	batchRows = 2048
-	shareRows = batchRows / 4
-)
+// batchRows are the tokens and regions that go through a model together: as many as an operation's values stay in the processor's cache for.
+const batchRows = 2048
+
+// shareRows are those of a request that a batch takes at a time, where others wait.
+const shareRows = batchRows / 4
+
+// lanes say how batches go through a model.
+type lanes struct {
+	number int // that may be in it at a time
+	beside int // of these, those that are computed at a time
+	rows   int // of a batch; of a request with more at most a quarter, so that a long one does not keep the others waiting
+}
+
+// acceleratorLanes are those of an accelerator. It computes one batch after the other, with all that it has, so that a batch has whatever waits;
+// while it does, the next one is prepared and recorded. Larger ones than the processor's keep its units busy.
+var acceleratorLanes = lanes{number: 2, beside: 1, rows: 4 * batchRows}
 
 // work is something that a model does.
 type work struct {
@@ -58,12 +69,12 @@ type batch struct {
 	cancel func()
 }
 
-// queue is what waits for a model. As many batches of it as there are threads go through the model at a time.
+// queue is what waits for a model. On the processor as many batches of it as there are threads go through the model at a time.
 type queue struct {
 	name  string
-	limit int           // items that may wait
-	most  int           // rows of a request
-	lanes int           // batches that may be in the model at a time
+	limit int // items that may wait
+	most  int // rows of a request
+	lanes lanes
 	gate  chan struct{} // bounds the batches that are computed at a time, those of all models together
 	watch Observer
 
@@ -79,8 +90,8 @@ type queue struct {
 	stopped chan struct{}
 }
 
-func newQueue(name string, limit, most int, gate chan struct{}, watch Observer) *queue {
-	q := &queue{name: name, limit: limit, most: most, lanes: parallel.Threads(), gate: gate, watch: watch, stopped: make(chan struct{})}
+func newQueue(name string, limit, most int, l lanes, gate chan struct{}, watch Observer) *queue {
+	q := &queue{name: name, limit: limit, most: most, lanes: l, gate: gate, watch: watch, stopped: make(chan struct{})}
 	q.changed = sync.NewCond(&q.mu)
 	go q.serve()
 	return q
@@ -194,7 +205,7 @@ func (q *queue) wait() time.Duration {
 	if q.speed == 0 {
 		return time.Second
 	}
-	seconds := float64(q.rows) / (q.speed * float64(q.lanes))
+	seconds := float64(q.rows) / (q.speed * float64(q.lanes.beside))
 	return min(max(time.Duration(seconds*float64(time.Second)), time.Second), time.Minute)
 }
 
@@ -260,25 +271,27 @@ func (q *queue) serve() {
 func (q *queue) some() bool {
 	q.mu.Lock()
 	defer q.mu.Unlock()
-	for len(q.running) == q.lanes || len(q.waiting) == 0 && !q.closed {
+	for len(q.running) == q.lanes.number || len(q.waiting) == 0 && !q.closed {
 		q.changed.Wait()
 	}
 	return len(q.waiting) > 0
 }
 
 // take takes the next batch: items of the first request and of all that may go with it, each a share in turn. What is left of the first goes
-// behind the others. A batch has no more than its part of all rows that wait and are in the model, so that the others have as much to do.
+// behind the others. A batch has no more than its part of all rows that wait and are in the model, so that those beside it have as much to do.
 func (q *queue) take(cancel func()) *batch {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if len(q.waiting) == 0 {
 		return nil
 	}
-	all := q.rows
-	for _, b := range q.running {
-		all += b.rows
+	fair := q.rows
+	if n := q.lanes.beside; n > 1 {
+		for _, b := range q.running {
+			fair += b.rows
+		}
+		fair = (fair + n - 1) / n
 	}
-	fair := (all + q.lanes - 1) / q.lanes
 	b := &batch{cancel: cancel}
 	first, used := q.waiting[0], 0
 	for more := true; more; {
@@ -288,9 +301,9 @@ func (q *queue) take(cancel func()) *batch {
 				continue
 			}
 			from := r.next
-			for share := 0; r.next < len(r.rows) && share < shareRows; r.next++ {
+			for share := 0; r.next < len(r.rows) && share < q.lanes.rows/4; r.next++ {
 				n := r.rows[r.next]
-				if used > 0 && (used >= fair || used+n > batchRows) {
+				if used > 0 && (used >= fair || used+n > q.lanes.rows) {
 					break
 				}
 				share, used = share+n, used+n
@@ -364,12 +377,14 @@ func (q *queue) run(ctx context.Context, taken *batch) {
 	}
 }
 
-// guarded runs a batch. A panic, and a file of weights that is cut short under the program, are errors.
+// guarded runs a batch. A panic, a device that fails, and a file of weights that is cut short under the program are errors.
 func guarded(ctx context.Context, parts []part) (err error) {
 	defer func() {
 		if p := recover(); p != nil {
 			err = fmt.Errorf("%s: panic: %v\n%s", parts[0].work.name, p, debug.Stack())
 		}
 	}()
-	return checkpoint.Guard(func() error { return parts[0].work.run(ctx, parts) })
+	return checkpoint.Guard(func() error {
+		return engine.Guard(func() error { return parts[0].work.run(ctx, parts) })
+	})
 }

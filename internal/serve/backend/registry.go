@@ -13,6 +13,8 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/hub"
 	"github.com/unimo-go/unimo/internal/model/rank"
@@ -49,12 +51,13 @@ func SourceOf(arg string) (Source, error) {
 
 // Options say what a [Registry] serves.
 type Options struct {
-	Tasks     run.Tasks // whose models are served; nil: all that there are
-	Models    []Source  // the first is that of requests which name none
-	Index     string    // folder of the index that the model which made it searches; "": none
-	Queue     int       // texts, pictures and pairs that may wait for a model; 0: [DefaultQueue]
-	MaxTokens int       // tokens and regions of a request; 0: [DefaultTokens]
-	MaxPixels int       // of a picture; 0: 50 million
+	Tasks     run.Tasks     // whose models are served; nil: all that there are
+	Models    []Source      // the first is that of requests which name none
+	Index     string        // folder of the index that the model which made it searches; "": none
+	Device    device.Choice // that models are on; the zero value is the processor
+	Queue     int           // texts, pictures and pairs that may wait for a model; 0: [DefaultQueue]
+	MaxTokens int           // tokens and regions of a request; 0: [DefaultTokens]
+	MaxPixels int           // of a picture; 0: 50 million
 	Log       *slog.Logger
 	Observer  Observer
 }
@@ -70,12 +73,17 @@ type Registry struct {
 	o        Options
 	gate     chan struct{} // a batch in a model holds a place; one model cannot hold all
 	decoding chan struct{} // and a picture that is decoded
-	loading  sync.Mutex    // one at a time
+	lanes    lanes
+	loading  sync.Mutex // one at a time
+
+	wanted context.Context // ends when nobody waits for the accelerator any more
+	giveUp func()
 
 	closing sync.WaitGroup // models that are closed behind the last call that used them
 
 	mu       sync.Mutex
 	folders  map[string]*folder
+	device   *chip // that models are loaded onto; nil: the processor, or there is none yet
 	draining bool
 	closed   bool
 }
@@ -110,6 +118,12 @@ func New(o Options) (*Registry, error) {
 		}
 		seen[s.Name] = true
 	}
+	if o.Device == (device.Choice{}) {
+		o.Device = device.Default
+	}
+	if err := o.Device.Check(); err != nil {
+		return nil, err
+	}
 	if o.Queue == 0 {
 		o.Queue = DefaultQueue
 	}
@@ -125,7 +139,12 @@ func New(o Options) (*Registry, error) {
 		o.Observer = silent{}
 	}
 	threads := parallel.Threads()
-	return &Registry{o: o, gate: make(chan struct{}, 2*threads-1), decoding: make(chan struct{}, threads), folders: map[string]*folder{}}, nil
+	l := lanes{number: threads, beside: threads, rows: batchRows}
+	if o.Device.Accelerated() {
+		l = acceleratorLanes
+	}
+	wanted, giveUp := context.WithCancel(context.Background())
+	return &Registry{o: o, wanted: wanted, giveUp: giveUp, gate: make(chan struct{}, 2*l.number-1), lanes: l, decoding: make(chan struct{}, threads), folders: map[string]*folder{}}, nil
 }
 
 // Load opens all models, or opens them again: requests that come meanwhile are answered by the old ones, and so are those that came before. A
@@ -133,6 +152,16 @@ func New(o Options) (*Registry, error) {
 func (r *Registry) Load(ctx context.Context) error {
 	r.loading.Lock()
 	defer r.loading.Unlock()
+	defer context.AfterFunc(ctx, func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if len(r.folders) == 0 { // else its models answer what has come
+			r.giveUp()
+		}
+	})()
+	if err := r.openDevice(); err != nil {
+		return err
+	}
 	var errs []error
 	found := false
 	for _, s := range r.o.Models {
@@ -140,7 +169,7 @@ func (r *Registry) Load(ctx context.Context) error {
 			return err
 		}
 		begin := time.Now()
-		f, err := open(s, &r.o, r.gate)
+		f, err := r.open(s)
 		r.o.Observer.Loaded(s.Name, time.Since(begin), err)
 		if err != nil {
 			errs = append(errs, err)
@@ -195,6 +224,7 @@ func (r *Registry) Drain() {
 
 // Close closes the models, each once no call uses it any more. Calls that come later are [Unavailable].
 func (r *Registry) Close() error {
+	r.giveUp()
 	r.loading.Lock()
 	defer r.loading.Unlock()
 	r.mu.Lock()
@@ -208,7 +238,7 @@ func (r *Registry) Close() error {
 		errs = append(errs, r.retire(f))
 	}
 	r.closing.Wait()
-	return errors.Join(errs...)
+	return errors.Join(append(errs, r.chip().leave())...)
 }
 
 // Ready implements [Models].
@@ -218,8 +248,15 @@ func (r *Registry) Ready() error {
 	switch {
 	case r.draining || r.closed:
 		return &Error{Kind: Unavailable, Message: "the server is about to end"}
+	case r.device.lost() != nil:
+		return errLost(nil)
 	case len(r.folders) < len(r.o.Models):
 		return &Error{Kind: Unavailable, Message: "models are being loaded", RetryAfter: time.Second}
+	}
+	for _, f := range r.folders {
+		if f.device.lost() != nil { // and another one is open, onto which the model is not loaded yet
+			return errLost(nil)
+		}
 	}
 	return nil
 }
@@ -258,6 +295,8 @@ func (r *Registry) use(name string, work func(v view) error) error {
 		err = Errorf(Unavailable, "", "the server is about to end")
 	case f == nil:
 		err = &Error{Kind: Unavailable, Message: fmt.Sprintf("model %s is being loaded; try again", id), RetryAfter: time.Second}
+	case f.device.lost() != nil:
+		err = errLost(nil) // the log has said why
 	default:
 		f.users++
 	}
@@ -287,7 +326,7 @@ func (r *Registry) use(name string, work func(v view) error) error {
 	if !ok {
 		return Errorf(NotFound, "model", "model %s has no task %.100q; it has %s", id, task, strings.Join(f.tasks, ", "))
 	}
-	if err = work(v); err != nil {
+	if err = engine.Guard(func() error { return work(v) }); err != nil {
 		e := AsError(err)
 		if e.Kind == Internal || e.Kind == Unavailable && e.Err != nil {
 			r.o.Log.Error("a request failed", "model", v.id, "error", e.Unwrap())

@@ -586,7 +586,7 @@ func TestClientsThatLeave(t *testing.T) {
 
 // A batch that nobody waits for any more is stopped, and one request's error is not another's.
 func TestBatchEndsWithItsCallers(t *testing.T) {
-	q := newQueue("m", 100, 100, make(chan struct{}, 1), silent{})
+	q := newQueue("m", 100, 100, lanes{1, 1, batchRows}, make(chan struct{}, 1), silent{})
 	defer q.close()
 	running, stopped := make(chan struct{}), make(chan struct{})
 	slow := &work{"slow", func(ctx context.Context, parts []part) error {
@@ -647,7 +647,7 @@ func TestBatchEndsWithItsCallers(t *testing.T) {
 func TestBatchesSideBySide(t *testing.T) {
 	threads(t, 2)
 	gate := make(chan struct{}, 3)
-	q := newQueue("m", 100, 1<<20, gate, silent{})
+	q := newQueue("m", 100, 1<<20, lanes{2, 2, batchRows}, gate, silent{})
 	defer q.close()
 	inside, ends := make(chan int, 10), make(chan error, 10)
 	one := &work{"one", func(ctx context.Context, parts []part) error {

@@ -105,6 +105,63 @@ func (m *metrics) Loaded(model string, took time.Duration, err error) {
 	m.loadTimes.WithLabelValues(model).Set(took.Seconds())
 }
 
+// Device lets the metrics show an accelerator: use says what it is used for, and false where there is none.
+func (m *metrics) Device(use func() (backend.DeviceUse, bool)) {
+	m.registry.MustRegister(deviceCollector(use))
+}
+
+// deviceCollector asks when the metrics are read.
+type deviceCollector func() (backend.DeviceUse, bool)
+
+var (
+	deviceUp       = prometheus.NewDesc("unimo_device_up", "Whether the accelerator can be used: 0 where it was lost.", []string{"device", "precision", "version"}, nil)
+	devicePrograms = prometheus.NewDesc("unimo_device_programs_total", "Programs that the accelerator has, by where from: compiled or cache.", []string{"from"}, nil)
+	deviceCompile  = prometheus.NewDesc("unimo_device_compile_seconds_total", "Time that programs took to be compiled or loaded.", nil, nil)
+	deviceRuns     = prometheus.NewDesc("unimo_device_runs_total", "Programs that ran, each run counted.", nil, nil)
+	devicePadding  = prometheus.NewDesc("unimo_device_padding_ratio", "Share of the work in products with weights that was done for rows beyond those of batches.", nil, nil)
+	deviceBuffers  = prometheus.NewDesc("unimo_device_buffers", "Buffers in the accelerator's memory.", nil, nil)
+	deviceHeld     = prometheus.NewDesc("unimo_device_held_bytes", "Bytes of these buffers.", nil, nil)
+	deviceNeeds    = prometheus.NewDesc("unimo_device_needed_bytes", "The most memory that a program needed, by its plan, with all else that lay there.", nil, nil)
+)
+
+// Describe implements [prometheus.Collector].
+func (deviceCollector) Describe(to chan<- *prometheus.Desc) {
+	for _, d := range []*prometheus.Desc{deviceUp, devicePrograms, deviceCompile, deviceRuns, devicePadding, deviceBuffers, deviceHeld, deviceNeeds} {
+		to <- d
+	}
+}
+
+// Collect implements [prometheus.Collector].
+func (c deviceCollector) Collect(to chan<- prometheus.Metric) {
+	u, ok := c()
+	if !ok {
+		return
+	}
+	up := 1.
+	if u.Lost {
+		up = 0
+	}
+	const counter, gauge = prometheus.CounterValue, prometheus.GaugeValue
+	for _, m := range []struct {
+		desc   *prometheus.Desc
+		kind   prometheus.ValueType
+		value  float64
+		labels []string
+	}{
+		{deviceUp, gauge, up, []string{u.Device, u.Precision, u.Version}},
+		{devicePrograms, counter, float64(u.Compiled), []string{"compiled"}},
+		{devicePrograms, counter, float64(u.Loaded), []string{"cache"}},
+		{deviceCompile, counter, u.Compiling.Seconds(), nil},
+		{deviceRuns, counter, float64(u.Ran), nil},
+		{devicePadding, gauge, u.Padding, nil},
+		{deviceBuffers, gauge, float64(u.Buffers), nil},
+		{deviceHeld, gauge, float64(u.Bytes), nil},
+		{deviceNeeds, gauge, float64(u.Memory), nil},
+	} {
+		to <- prometheus.MustNewConstMetric(m.desc, m.kind, m.value, m.labels...)
+	}
+}
+
 func resultOf(err error) string {
 	switch {
 	case err == nil:

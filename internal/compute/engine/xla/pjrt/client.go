@@ -315,6 +315,25 @@ func (c *Client) queue(b []byte, from int) error {
 	return nil
 }
 
+// Lost says how the helper program has ended, if it has and nobody closed the client. It waits for nothing.
+func (c *Client) Lost() error {
+	if c.helper == nil || c.closing.Load() {
+		return nil
+	}
+	if why := c.ended.Load(); why != nil {
+		return why
+	}
+	select {
+	case <-c.helper.ended:
+		return c.helper.crashed(io.EOF, "")
+	default:
+		return nil
+	}
+}
+
+// Ended is closed when the helper program has ended.
+func (c *Client) Ended() <-chan struct{} { return c.helper.ended }
+
 // Info is what the plugin says of itself.
 func (c *Client) Info() Info { return c.info }
 
