@@ -19,15 +19,19 @@ type Answerer struct {
 // OpenAnswerer opens the model in the folder dir, or the best model of a run's folder. See [Open] about its files and errors. A
 // model for another kind of task is [ErrWrongTask].
 func OpenAnswerer(dir string, options ...Option) (*Answerer, error) {
-	env, err := environment(dir, options)
+	from, err := environment(dir, options)
 	if err != nil {
 		return nil, err
 	}
-	a, err := vqa.Open(dir, env)
+	m := new(Answerer)
+	m.handle, err = from.open(func(env run.Env) (err error) {
+		m.a, err = vqa.Open(dir, env)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &Answerer{newHandle(), a}, nil
+	return m, nil
 }
 
 // Close releases the model like [Model.Close].

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/captioning"
 )
 
@@ -17,15 +18,19 @@ type Captioner struct {
 // OpenCaptioner opens the model in the folder dir, or the best model of a run's folder. See
 // [Open] about its files and errors. A model for another kind of task is [ErrWrongTask].
 func OpenCaptioner(dir string, options ...Option) (*Captioner, error) {
-	env, err := environment(dir, options)
+	from, err := environment(dir, options)
 	if err != nil {
 		return nil, err
 	}
-	c, err := captioning.Open(dir, env)
+	m := new(Captioner)
+	m.handle, err = from.open(func(env run.Env) (err error) {
+		m.c, err = captioning.Open(dir, env)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	return &Captioner{newHandle(), c}, nil
+	return m, nil
 }
 
 // Close releases the model like [Model.Close].

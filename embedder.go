@@ -6,6 +6,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/embed"
+	"github.com/unimo-go/unimo/internal/run"
 )
 
 // Embedder is an open model that makes vectors of texts, and of pictures if it is for retrieval: what means the same lies close together.
@@ -22,15 +23,20 @@ type Embedder struct {
 // the folder does not, or something else. A model for retrieval has vectors of its own, of texts and pictures. Without a folder (""),
 // [Extractor] names a network, whose vectors of pictures are its pooled output.
 func OpenEmbedder(dir string, list ...Option) (*Embedder, error) {
-	env, o, err := embedding(dir, list)
+	from, err := embedding(dir, list)
 	if err != nil {
 		return nil, err
 	}
-	e, err := embed.Open(dir, o, env)
+	m := new(Embedder)
+	m.handle, err = from.open(func(env run.Env) (err error) {
+		m.e, err = embed.Open(dir, from.embed, env)
+		return err
+	})
 	if err != nil {
-		return nil, public(err)
+		return nil, err
 	}
-	return &Embedder{newHandle(), e, e.Size}, nil
+	m.size = m.e.Size
+	return m, nil
 }
 
 // Close releases the model like [Model.Close].

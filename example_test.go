@@ -139,6 +139,34 @@ func ExampleThreads() {
 	// <nil>
 }
 
+// What computes is the processor. Another device, such as "cuda", needs a plugin of its maker; a name that is none is told at once.
+func ExampleDevice() {
+	_, err := unimo.Open("testdata/films.model", unimo.Device("cdua"))
+	fmt.Println(errors.Is(err, unimo.ErrSetting), err)
+	m, err := unimo.Open("testdata/films.model", unimo.Device("cpu"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(m.Close())
+	// Output:
+	// true unknown device "cdua"; did you mean cuda?
+	// <nil>
+}
+
+// On the processor products are those of float32. Accelerators round their factors, if asked for.
+func ExamplePrecision() {
+	_, err := unimo.Open("testdata/films.model", unimo.Precision("bf16"))
+	fmt.Println(errors.Is(err, unimo.ErrSetting))
+	m, err := unimo.Open("testdata/films.model", unimo.Device("cpu"), unimo.Precision("float32"))
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(m.Close())
+	// Output:
+	// true
+	// <nil>
+}
+
 // Write headlines. The model has learnt those of testdata/headlines by heart.
 func ExampleOpenGenerator() {
 	m, err := unimo.OpenGenerator("testdata/headlines.model")

@@ -7,6 +7,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/seq2seq"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/decode"
+	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/write"
 )
 
@@ -21,15 +22,19 @@ type Generator struct {
 // OpenGenerator opens the model in the folder dir, or the best model of a run's folder.
 // See [Open] about its files and errors. A model that only classifies is [ErrWrongTask].
 func OpenGenerator(dir string, options ...Option) (*Generator, error) {
-	env, err := environment(dir, options)
+	from, err := environment(dir, options)
 	if err != nil {
 		return nil, err
 	}
-	g, err := write.Open(dir, env)
+	m := new(Generator)
+	m.handle, err = from.open(func(env run.Env) (err error) {
+		m.g, err = write.Open(dir, env)
+		return err
+	})
 	if err != nil {
-		return nil, public(err)
+		return nil, err
 	}
-	return &Generator{newHandle(), g}, nil
+	return m, nil
 }
 
 // Close releases the model like [Model.Close].

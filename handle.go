@@ -8,6 +8,8 @@ import (
 	"sync"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/model"
 )
 
@@ -17,6 +19,9 @@ var (
 	// ErrClosed is what every method of a model or an index returns once it is closed, and of an index once its
 	// [Retriever] is. It is an [os.ErrClosed].
 	ErrClosed = fmt.Errorf("unimo: %w", os.ErrClosed)
+	// ErrDeviceLost is what methods of a model return whose accelerator is gone: its plugin has crashed, or somebody ended it. The model is to be
+	// closed, and may be opened again. See [Device].
+	ErrDeviceLost = errors.New("unimo: the device was lost")
 	// ErrWrongTask is what opening a model of another kind of task gives.
 	ErrWrongTask = model.ErrWrongTask
 )
@@ -28,6 +33,7 @@ type handle struct {
 	closed chan struct{}  // closed when closing begins: no call begins any more
 	calls  sync.WaitGroup // that have begun
 	owner  *handle        // of the model of an index; nil for a model
+	device *device.Device // that is closed with the model; nil: the processor, or the owner's
 	once   sync.Once
 	done   chan struct{} // closed when it is closed
 	err    error         // of closing
@@ -108,7 +114,7 @@ func (h *handle) close(release func() error) error {
 	h.turn <- struct{}{} // whoever had it before has begun
 	<-h.turn
 	h.calls.Wait()
-	h.err = release()
+	h.err = errors.Join(engine.Guard(release), h.device.Close())
 	return h.err
 }
 
@@ -140,10 +146,16 @@ func (h *handle) use(ctx context.Context, work func(ctx context.Context, c *call
 			h.end()
 		}
 	}()
-	if err := checkpoint.Guard(func() error { return work(inner, c) }); c.lost == nil {
-		return err
+	err := checkpoint.Guard(func() error {
+		return engine.Guard(func() error { return work(inner, c) })
+	})
+	switch {
+	case c.lost != nil:
+		return c.lost
+	case device.IsLost(err):
+		return fmt.Errorf("%w: %w", ErrDeviceLost, err)
 	}
-	return c.lost
+	return err
 }
 
 // giveWay lets calls that wait have the model. It is called between batches, when work holds nothing but memory of its own.

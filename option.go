@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io/fs"
 
+	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/embed"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
@@ -15,6 +17,7 @@ type Option func(*options) error
 
 type options struct {
 	threads int
+	device  device.Choice
 	task    string
 	sees    string // what --extractor names
 	stores  StoreOpener
@@ -40,6 +43,25 @@ func Threads(n int) Option {
 			return &settingError{fmt.Errorf("threads is %d; want 1 or more", n)}
 		}
 		o.threads = n
+		return nil
+	}
+}
+
+// Device names what a model computes with: "cpu", this machine's processor, without the option; "cuda", "rocm", "tpu" or "oneapi", an accelerator
+// ("cuda:1" is the second); "pjrt:PATH", the one of a plugin's file. A plugin has to be there, and the program unimo-xla ("unimo devices" says
+// what is). The model has it for itself, in a process that [Model.Close] ends. An unknown name is [ErrSetting].
+func Device(name string) Option {
+	return func(o *options) error {
+		o.device.Device = name
+		return nil
+	}
+}
+
+// Precision says how the factors of products are rounded on a [Device] that is not the processor: "float32", not at all; "tf32"; "bf16"; or
+// "auto", the best that the chip is made for, without the option. Another name is [ErrSetting], and so is less than float32 on the processor.
+func Precision(name string) Option {
+	return func(o *options) error {
+		o.device.Precision = name
 		return nil
 	}
 }
@@ -72,8 +94,15 @@ func Stores(open StoreOpener) Option {
 	}
 }
 
+// outside is what a model has from outside.
+type outside struct {
+	run.Env
+	device device.Choice
+	embed  embed.Options
+}
+
 // environment is what the model in the folder dir has from outside.
-func environment(dir string, list []Option) (run.Env, error) {
+func environment(dir string, list []Option) (outside, error) {
 	env, o, err := readOptions(list)
 	if err == nil {
 		err = named(dir)
@@ -85,12 +114,12 @@ func environment(dir string, list []Option) (run.Env, error) {
 }
 
 // embedding is environment for [OpenEmbedder].
-func embedding(dir string, list []Option) (run.Env, embed.Options, error) {
+func embedding(dir string, list []Option) (outside, error) {
 	env, o, err := readOptions(list)
 	if err == nil && o.sees == "" {
 		err = named(dir)
 	}
-	return env, o.embed, err
+	return env, err
 }
 
 // named refuses to be given no folder: it would be the current one.
@@ -101,15 +130,35 @@ func named(dir string) error {
 	return nil
 }
 
-func readOptions(list []Option) (run.Env, options, error) {
-	var o options
+func readOptions(list []Option) (outside, options, error) {
+	o := options{device: device.Default}
 	for _, set := range list {
 		if set == nil {
 			continue
 		}
 		if err := set(&o); err != nil {
-			return run.Env{}, o, err
+			return outside{}, o, err
 		}
 	}
-	return run.Env{Threads: o.threads, Task: o.task, Extractor: o.sees, OpenStore: o.stores}, o, nil
+	if err := o.device.Check(); err != nil {
+		return outside{}, o, &settingError{err}
+	}
+	return outside{run.Env{Threads: o.threads, Task: o.task, Extractor: o.sees, OpenStore: o.stores}, o.device, o.embed}, o, nil
+}
+
+// open opens the device, and then a model with it.
+func (from outside) open(model func(env run.Env) error) (*handle, error) {
+	h := newHandle()
+	if from.device.Accelerated() {
+		var err error
+		if h.device, err = device.Open(from.device, device.Options{Threads: from.Threads}); err != nil {
+			return nil, err
+		}
+		from.Device = h.device.Device
+	}
+	if err := engine.Guard(func() error { return model(from.Env) }); err != nil {
+		h.device.Close()
+		return nil, public(err)
+	}
+	return h, nil
 }

@@ -21,15 +21,19 @@ type Retriever struct {
 // OpenRetriever opens the model in the folder dir, or the best model of a run's folder. See
 // [Open] about its files and errors. A model for another kind of task is [ErrWrongTask].
 func OpenRetriever(dir string, options ...Option) (*Retriever, error) {
-	env, err := environment(dir, options)
+	from, err := environment(dir, options)
 	if err != nil {
 		return nil, err
 	}
-	r, err := retrieve.Open(dir, env)
+	m := new(Retriever)
+	m.handle, err = from.open(func(env run.Env) (err error) {
+		m.r, err = retrieve.Open(dir, env)
+		return err
+	})
 	if err != nil {
-		return nil, public(err)
+		return nil, err
 	}
-	return &Retriever{newHandle(), r}, nil
+	return m, nil
 }
 
 // Close releases the model like [Model.Close]. Its indexes are of no use afterwards, but have to be closed, too.

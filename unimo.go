@@ -30,15 +30,24 @@
 // Open models are safe for concurrent use; calls take turns, as each uses all cores. A server bounds the cores of a
 // model with [Threads]. A call that waits heeds its context. After Close, calls return [ErrClosed].
 //
+// # Accelerators
+//
+// [Device] names a GPU or another chip to compute with, through a plugin of its maker, and [Precision] how products are rounded there:
+//
+//	m, err := unimo.Open("RUN", unimo.Device("cuda"), unimo.Precision("bf16"))
+//
+// The first calls wait for programs that are compiled for the chip, one for each size of batch; they are kept on disk. Where the
+// chip is lost, calls return [ErrDeviceLost].
+//
 // # Errors
 //
-// [ErrClosed], [ErrWrongTask], [ErrSetting] and [ErrTimeUp] are found with [errors.Is], and so are [io/fs.ErrNotExist]
+// [ErrClosed], [ErrDeviceLost], [ErrWrongTask], [ErrSetting] and [ErrTimeUp] are found with [errors.Is], and so are [io/fs.ErrNotExist]
 // and the errors of contexts. [ErrSetting] is what the program asked for wrongly: nothing has been done then.
 //
 // # Numbers
 //
 // The computation is float32 on the processor, with AVX-512 or AVX2 where there
-// is one; results do not depend on the number of threads.
+// is one; results do not depend on the number of threads. An accelerator gives the same but for rounding.
 package unimo
 
 import (
@@ -70,35 +79,39 @@ type Model struct {
 // share them. The files must stay as they are until [Model.Close]. A folder without a model is [io/fs.ErrNotExist], a
 // model for another kind of task is [ErrWrongTask].
 func Open(dir string, options ...Option) (*Model, error) {
-	env, err := environment(dir, options)
+	from, err := environment(dir, options)
 	if err != nil {
 		return nil, err
 	}
+	m := new(Model)
+	m.handle, err = from.open(func(env run.Env) error { return m.open(dir, env) })
+	if err != nil {
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Model) open(dir string, env run.Env) (err error) {
 	t, alone, several := tasks.All.ReplierOf(dir, env.Task)
 	if t != nil && alone {
-		return openPairs(t, dir, env)
+		return m.openPairs(t, dir, env)
 	}
-	p, err := classify.Open(dir, env)
+	m.texts, err = classify.Open(dir, env)
 	var setting *run.SettingError
 	switch {
-	case err == nil:
-		return &Model{handle: newHandle(), texts: p}, nil
-	case !errors.Is(err, ErrWrongTask):
+	case err == nil || !errors.Is(err, ErrWrongTask):
 	case t != nil: // of several tasks the only one that fits
-		return openPairs(t, dir, env)
+		return m.openPairs(t, dir, env)
 	case errors.As(several, &setting):
 		err = several
 	}
-	return nil, public(err)
+	return err
 }
 
 // openPairs opens a model that reads a picture with a text.
-func openPairs(t *run.Task, dir string, env run.Env) (*Model, error) {
-	p, err := t.Kind.(run.Replier).OpenReplying(dir, env.Ready())
-	if err != nil {
-		return nil, err
-	}
-	return &Model{handle: newHandle(), pairs: p}, nil
+func (m *Model) openPairs(t *run.Task, dir string, env run.Env) (err error) {
+	m.pairs, err = t.Kind.(run.Replier).OpenReplying(dir, env.Ready())
+	return err
 }
 
 // Close releases the model, after the calls in progress have ended. Calls that still wait or come
