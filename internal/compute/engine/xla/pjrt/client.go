@@ -128,6 +128,8 @@ type Client struct {
 	asked       string // what the helper program was asked for last, of what takes long
 
 	closing  atomic.Bool
+	hanging  sync.Mutex
+	hungUp   bool                       // the connection is closed
 	ended    atomic.Pointer[EndedError] // why the helper program was killed
 	context  context.Context
 	patience time.Duration
@@ -149,7 +151,7 @@ var greetingPatience = 30 * time.Second
 // greeted says whether program, which was started, is the helper program.
 func (c *Client) greeted(program string) error {
 	defer c.hurry(0)()
-	silent := time.AfterFunc(greetingPatience, c.conn.Shutdown) // and its children, who have the socket, too, are not waited for
+	silent := time.AfterFunc(greetingPatience, c.hangUp) // and its children, who have the socket, too, are not waited for
 	m, err := c.in.Next()
 	switch {
 	case !silent.Stop():
@@ -258,7 +260,7 @@ func (c *Client) hurry(patience time.Duration) (stop func()) {
 func (c *Client) end(why *EndedError) {
 	if c.ended.CompareAndSwap(nil, why) {
 		c.helper.cmd.Process.Kill()
-		c.conn.Shutdown()
+		c.hangUp()
 	}
 }
 
@@ -710,12 +712,24 @@ func (c *Client) Close() error {
 	if c.closing.Swap(true) {
 		return nil
 	}
-	c.conn.Shutdown() // the helper program ends, and who waits for an answer gets an error
+	c.hangUp() // the helper program ends, and who waits for an answer gets an error
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.dead = errClosed
 	c.helper.end()
+	c.hanging.Lock()
 	err := errors.Join(c.conn.Close(), wire.Unshare(c.shared))
+	c.hungUp = true
+	c.hanging.Unlock()
 	c.shared = nil
 	return err
+}
+
+// hangUp ends what both sides wait for. It may come late, from a timer: when the connection is closed its number may be that of another.
+func (c *Client) hangUp() {
+	c.hanging.Lock()
+	defer c.hanging.Unlock()
+	if !c.hungUp {
+		c.conn.Shutdown()
+	}
 }

@@ -589,3 +589,19 @@ func TestNoOrphan(t *testing.T) {
 		}
 	}
 }
+
+// An end that comes late, when the client is closed, is none of the client that has the closed connection's number by then.
+func TestLateEnd(t *testing.T) {
+	old := started(t)
+	if err := old.Close(); err != nil {
+		t.Fatal(err)
+	}
+	c := started(t)
+	if old.conn != c.conn {
+		t.Fatalf("connection %v and then %v, want the same number", old.conn, c.conn)
+	}
+	old.end(&EndedError{})
+	if _, _, y := begun(t, c, "copies"); c.Download(y, make([]byte, 24)) != nil {
+		t.Error("the client was ended with another")
+	}
+}

@@ -56,6 +56,9 @@ func startCommand(cmd *exec.Cmd, o Options) (_ *Client, err error) {
 	if err == nil {
 		err = c.open(o)
 	}
+	if err == nil && o.Context != nil && o.Context.Err() != nil { // it had ended, and the helper program was faster
+		err = &EndedError{Err: o.Context.Err()}
+	}
 	if err != nil {
 		c.Close()
 		return nil, err
