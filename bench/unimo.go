@@ -255,9 +255,9 @@ func newPretraining(p place) (step, error) {
 		l := m.Losses(t, h)
 		kinds := make([]int8, b.Images*len(b.Sequences))
 		for i := range b.Images {
-			kinds[i*len(b.Sequences)+i] = autograd.Positive
+			kinds[i*len(b.Sequences)+i] = engine.Positive
 		}
-		groups := autograd.Contrast{Group: len(b.Sequences), Kinds: kinds}
+		groups := engine.Contrast{Group: len(b.Sequences), Kinds: kinds}
 		seen, read := m.Side(t, model.Input{Images: in.Images}), m.Side(t, model.Input{Text: in.Text})
 		alone := t.ContrastiveLoss(t.Scale(t.ProductNT(m.ImageVectors(t, seen), m.TextVectors(t, read)), 14), groups)
 		joint := t.ContrastiveLoss(m.Scores(t, seen, read, modelPairs(b)), groups)

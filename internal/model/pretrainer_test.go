@@ -220,8 +220,8 @@ func (p *Pretrainer) used(t *testing.T, d engine.Device, beginnings string) (use
 
 // Both ways of contrasting pairs: read jointly, and inner products of what is encoded alone.
 func TestContrastiveGradients(t *testing.T) {
-	joint := autograd.Contrast{Group: tinyGroup, Kinds: []int8{autograd.Positive, 0, autograd.Positive, 0, autograd.Positive, 0, 0, autograd.Excluded}}
-	alone := autograd.Contrast{Group: 3, Kinds: []int8{autograd.Positive, 0, 0, 0, autograd.Positive, autograd.Positive, autograd.Excluded, 0, autograd.Positive}}
+	joint := engine.Contrast{Group: tinyGroup, Kinds: []int8{engine.Positive, 0, engine.Positive, 0, engine.Positive, 0, 0, engine.Excluded}}
+	alone := engine.Contrast{Group: 3, Kinds: []int8{engine.Positive, 0, 0, 0, engine.Positive, engine.Positive, engine.Excluded, 0, engine.Positive}}
 	b, cfg, d := tinyPairs(), tinyPretrainer(), cpu.New()
 	cfg.Layers = 1
 	p := newPretrainer(t, d, cfg)
@@ -257,15 +257,15 @@ func TestContrastiveGradients(t *testing.T) {
 }
 
 // contrastOf is the contrastive loss of groups that all have both kinds.
-func contrastOf(scores []float64, c autograd.Contrast) (loss float64) {
+func contrastOf(scores []float64, c engine.Contrast) (loss float64) {
 	for g := 0; g < len(scores); g += c.Group {
 		var positives, all float64
 		for i := g; i < g+c.Group; i++ {
 			switch c.Kinds[i] {
-			case autograd.Positive:
+			case engine.Positive:
 				positives += math.Exp(scores[i])
 				fallthrough
-			case autograd.Negative:
+			case engine.Negative:
 				all += math.Exp(scores[i])
 			}
 		}

@@ -207,7 +207,7 @@ func (r *Retriever) CircleLoss(t *autograd.Tape, scores *autograd.Var, n, imageN
 		if sigmoid {
 			scores = t.Sigmoid(scores)
 		}
-		return t.CircleLoss(scores, autograd.CircleLoss{Group: n, ImageNegatives: imageNegatives, Margin: margin, Scale: scale})
+		return t.CircleLoss(scores, engine.CircleLoss{Group: n, ImageNegatives: imageNegatives, Margin: margin, Scale: scale})
 	})
 }
 

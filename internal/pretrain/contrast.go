@@ -4,7 +4,7 @@ import (
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/base/random"
-	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 )
@@ -17,13 +17,13 @@ type CMCL struct {
 	// Read jointly: pair i's image with its candidates. The texts are captions and rewritten ones.
 	Joint      model.Text
 	Candidates []model.Pair
-	JointKinds autograd.Contrast // a group for each pair
+	JointKinds engine.Contrast // a group for each pair
 
 	// Encoded alone. The texts are the pairs' captions, then retrieved ones.
 	Alone     model.Text
 	Compared  []Compared
-	TextKinds autograd.Contrast // for each caption, of all images
-	ImageKind autograd.Contrast // for each pair's image, of all texts
+	TextKinds engine.Contrast // for each caption, of all images
+	ImageKind engine.Contrast // for each pair's image, of all texts
 }
 
 // Compared is what there is to know of a pair to compare its image and its caption, and what was retrieved for it, with those of others.
@@ -77,13 +77,13 @@ func (r *Recipe) pairUp(c *CMCL, items []item, stream *random.Stream) {
 		isTrue := func(tokens []int32) bool {
 			return slices.Equal(tokens, it.tokens) || slices.ContainsFunc(it.positives, func(p []int32) bool { return slices.Equal(p, tokens) })
 		}
-		add(own[i], autograd.Positive)
+		add(own[i], engine.Positive)
 		for _, tokens := range it.positives {
-			add(c.Joint.Append(tokens), autograd.Positive)
+			add(c.Joint.Append(tokens), engine.Positive)
 		}
 		for _, tokens := range it.negatives {
 			if !isTrue(tokens) {
-				add(c.Joint.Append(tokens), autograd.Negative)
+				add(c.Joint.Append(tokens), engine.Negative)
 			}
 		}
 		// Other captions of the batch, each once, in an order of chance, for what is still missing.
@@ -93,11 +93,11 @@ func (r *Recipe) pairUp(c *CMCL, items []item, stream *random.Stream) {
 				break
 			}
 			if !items[j].named(it) && !isTrue(items[j].tokens) && !slices.Contains(it.said, items[j].caption) {
-				add(own[j], autograd.Negative)
+				add(own[j], engine.Negative)
 			}
 		}
 		for len(c.Candidates)-begin < r.candidates() {
-			add(own[i], autograd.Excluded)
+			add(own[i], engine.Excluded)
 		}
 	}
 }
@@ -125,7 +125,7 @@ func compare(c *CMCL, items []item) {
 }
 
 // alike says what images are to the captions of pairs, and texts to their images: those of the pairs, then retrieved ones.
-func alike(pairs []Compared) (textKinds, imageKind autograd.Contrast) {
+func alike(pairs []Compared) (textKinds, imageKind engine.Contrast) {
 	var imageOwner, textOwner []int // the pair that an image or text was taken or retrieved for
 	var names []string              // of the images
 	var texts []Text
@@ -161,12 +161,12 @@ func kinds(i int, pairs []Compared, owners []int, equal func(positive, k int) bo
 	var positives []int
 	for k, owner := range owners {
 		if pairs[owner].Key == pairs[i].Key {
-			positives, out[k] = append(positives, k), autograd.Positive
+			positives, out[k] = append(positives, k), engine.Positive
 		}
 	}
 	for k, owner := range owners {
-		if out[k] == autograd.Negative && (pairs[owner].Name == pairs[i].Name || slices.ContainsFunc(positives, func(p int) bool { return equal(p, k) })) {
-			out[k] = autograd.Excluded
+		if out[k] == engine.Negative && (pairs[owner].Name == pairs[i].Name || slices.ContainsFunc(positives, func(p int) bool { return equal(p, k) })) {
+			out[k] = engine.Excluded
 		}
 	}
 	return out

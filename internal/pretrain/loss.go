@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
 )
@@ -161,7 +162,7 @@ func vectors(t *autograd.Tape, m *model.Pretrainer, c *CMCL, images model.Side) 
 }
 
 // alone is the loss of vectors, of which those of the pairs come first.
-func (r *Recipe) alone(t *autograd.Tape, iv, tv *autograd.Var, textKinds, imageKind autograd.Contrast) *autograd.Var {
+func (r *Recipe) alone(t *autograd.Tape, iv, tv *autograd.Var, textKinds, imageKind engine.Contrast) *autograd.Var {
 	own := make([]int32, len(textKinds.Kinds)/textKinds.Group)
 	for i := range own {
 		own[i] = int32(i)

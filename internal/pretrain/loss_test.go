@@ -95,7 +95,7 @@ func join(a, b *Batch) *Batch {
 	for _, p := range y.Candidates {
 		c.Candidates = append(c.Candidates, model.Pair{Image: p.Image + int32(len(x.Images.Offsets)-1), Text: p.Text + int32(len(x.Joint.Offsets)-1)})
 	}
-	c.JointKinds = autograd.Contrast{Group: x.JointKinds.Group, Kinds: concat(x.JointKinds.Kinds, y.JointKinds.Kinds, 0)}
+	c.JointKinds = engine.Contrast{Group: x.JointKinds.Group, Kinds: concat(x.JointKinds.Kinds, y.JointKinds.Kinds, 0)}
 	out.CMCL = c
 	return &out
 }

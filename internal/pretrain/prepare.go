@@ -7,7 +7,7 @@ import (
 	"sync"
 
 	"github.com/unimo-go/unimo/internal/base/random"
-	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
@@ -213,7 +213,7 @@ func (b *Batch) countMissing(items []item) {
 	}
 	for i := range items {
 		group := c.JointKinds.Group
-		if slices.Contains(c.JointKinds.Kinds[i*group:(i+1)*group], autograd.Excluded) {
+		if slices.Contains(c.JointKinds.Kinds[i*group:(i+1)*group], engine.Excluded) {
 			b.Lost.Skip("too few captions to compare with, even with the batch's; name more pairs, or lower negatives", items[i].sample.Where)
 		}
 	}

@@ -418,13 +418,13 @@ func checkContrast(c *CMCL, items []item) string {
 			switch {
 			case int(pair.Image) != i:
 				return "a group has another image"
-			case k == 0 && kind != autograd.Positive:
+			case k == 0 && kind != engine.Positive:
 				return "the pair itself is no positive"
-			case kind == autograd.Negative && int(pair.Text) < len(items) && (slices.Contains(items[i].said, items[pair.Text].caption) || items[pair.Text].named(&items[i])):
+			case kind == engine.Negative && int(pair.Text) < len(items) && (slices.Contains(items[i].said, items[pair.Text].caption) || items[pair.Text].named(&items[i])):
 				return "a caption of the batch that is true of the image is among the joint negatives"
-			case kind == autograd.Negative && own:
+			case kind == engine.Negative && own:
 				return "a positive is among the joint negatives"
-			case kind == autograd.Positive && !own:
+			case kind == engine.Positive && !own:
 				return "a joint positive is not the pair's"
 			}
 		}
@@ -442,15 +442,15 @@ func checkContrast(c *CMCL, items []item) string {
 		}
 		for k, text := range alone {
 			is := slices.ContainsFunc(own, func(o []int32) bool { return slices.Equal(o, text) })
-			if kind := c.ImageKind.Kinds[i*c.ImageKind.Group+k]; is && kind == autograd.Negative || !is && kind == autograd.Positive {
+			if kind := c.ImageKind.Kinds[i*c.ImageKind.Group+k]; is && kind == engine.Negative || !is && kind == engine.Positive {
 				return fmt.Sprintf("text %d is of kind %d to image %d", k, kind, i)
 			}
 		}
 		for k := range items {
-			if slices.Contains(items[i].said, items[k].caption) && c.ImageKind.Kinds[i*c.ImageKind.Group+k] == autograd.Negative {
+			if slices.Contains(items[i].said, items[k].caption) && c.ImageKind.Kinds[i*c.ImageKind.Group+k] == engine.Negative {
 				return fmt.Sprintf("caption %d is true of image %d and a negative", k, i)
 			}
-			if slices.Contains(items[k].said, items[i].caption) && c.TextKinds.Kinds[i*c.TextKinds.Group+k] == autograd.Negative {
+			if slices.Contains(items[k].said, items[i].caption) && c.TextKinds.Kinds[i*c.TextKinds.Group+k] == engine.Negative {
 				return fmt.Sprintf("caption %d is true of image %d, which is a negative of it", i, k)
 			}
 		}
@@ -495,7 +495,7 @@ func TestPositivesAreNoNegatives(t *testing.T) {
 		}
 		for i := range items {
 			for k, kind := range c.TextKinds.Kinds[i*c.TextKinds.Group : (i+1)*c.TextKinds.Group] {
-				if names[k] == items[i].image.ID && kind == autograd.Negative {
+				if names[k] == items[i].image.ID && kind == engine.Negative {
 					t.Fatalf("the image of pair %d is a negative of its own text", i)
 				}
 			}
@@ -520,7 +520,7 @@ func TestResourcesServePairs(t *testing.T) {
 		pairs += b.CMCL.Pairs
 		retrieved += b.CMCL.Images.Sequences() - b.CMCL.Pairs
 		for _, kind := range b.CMCL.JointKinds.Kinds {
-			if kind == autograd.Negative {
+			if kind == engine.Negative {
 				negatives++
 			}
 		}

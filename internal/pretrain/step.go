@@ -28,7 +28,7 @@ func (r *Recipe) Survey(t *autograd.Tape, m *model.Pretrainer, b *Batch) Surveye
 type Step struct {
 	batches              []Surveyed
 	images, texts        []model.StepRow // those of the pairs of all batches, then retrieved ones
-	textKinds, imageKind autograd.Contrast
+	textKinds, imageKind engine.Contrast
 }
 
 // NewStep brings the batches of a step together.

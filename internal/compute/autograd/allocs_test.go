@@ -27,7 +27,7 @@ func TestPassesAllocateNothing(t *testing.T) {
 	attention := engine.Attention{Heads: 2, Queries: offsets, Keys: offsets, Prefix: []int32{1, 2}, Dropout: engine.Dropout{Prob: 0.1}}
 	labels := []int32{0, 1, 2, 3, 4, 5}
 	kinds, shares := make([]int8, 36), make([]float32, 36)
-	kinds[0] = Positive
+	kinds[0] = engine.Positive
 	pass := func(tape *Tape) *Var {
 		x := tape.Dropout(tape.LayerNorm(tape.Embed(Lookup{words, ids}), b, b, normEpsilon), 0.1)
 		x = tape.Block(func() *Var {
@@ -37,8 +37,8 @@ func TestPassesAllocateNothing(t *testing.T) {
 		x = tape.AddNorm(x, tape.FeedForward(x, weight1, b1, weight2, b2, engine.GELU), b, b, normEpsilon, 0.1)
 		pairs := tape.Multiply(tape.Sigmoid(x), tape.Normalize(tape.Scale(tape.StackRows(x, tape.Input(1, 6, targets), rows), 2)))
 		x = tape.Add(x, tape.ProductNT(pairs, w))
-		contrast := tape.Add(tape.ContrastiveLoss(x, Contrast{Group: 6, Kinds: kinds}), tape.KLDivergence(x, shares))
-		circle := tape.CircleLoss(tape.Linear(x, weightOne, zero), CircleLoss{Group: 3, ImageNegatives: 1, Margin: 0.2, Scale: 1})
+		contrast := tape.Add(tape.ContrastiveLoss(x, engine.Contrast{Group: 6, Kinds: kinds}), tape.KLDivergence(x, shares))
+		circle := tape.CircleLoss(tape.Linear(x, weightOne, zero), engine.CircleLoss{Group: 3, ImageNegatives: 1, Margin: 0.2, Scale: 1})
 		return tape.Add(tape.Add(tape.Add(circle, contrast), tape.SquaredError(tape.Linear(x, weightOne, zero), targets)), tape.VocabularyLoss(tape.Linear(x, transposed, b), transposed, b, labels, 0.1))
 	}
 	training, inference := NewTape(d, Seed{}), NewInference(d)

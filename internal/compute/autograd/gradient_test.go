@@ -23,8 +23,8 @@ var (
 	fewer  = engine.Attention{Heads: 2, Queries: []int32{0, 1, 1, 2, 5}, Keys: []int32{0, 1, 3, 3, 10}}
 	causal = engine.Attention{Heads: 2, Queries: []int32{0, 1, 3, 3, 10}, Keys: []int32{0, 1, 3, 3, 10}, Prefix: []int32{1, 0, 0, 4}}
 	target = engine.Attention{Heads: 2, Queries: []int32{0, 1, 2, 2, 5}, Keys: []int32{0, 1, 3, 3, 10}, Prefix: []int32{0, 1, 0, 4}}
-	groups = CircleLoss{Group: 6, ImageNegatives: 3, Margin: 0.2, Scale: 2}
-	pairs  = Contrast{Group: 5, Kinds: []int8{1, 0, 0, 2, 1, 0, 0, 0, 2, 0, 0, 1, 0, 1, 2}} // the second group has no positive
+	groups = engine.CircleLoss{Group: 6, ImageNegatives: 3, Margin: 0.2, Scale: 2}
+	pairs  = engine.Contrast{Group: 5, Kinds: []int8{1, 0, 0, 2, 1, 0, 0, 0, 2, 0, 0, 1, 0, 1, 2}} // the second group has no positive
 	ids    = []int32{3, 0, 3, 1, 3, 4}
 	others = []int32{0, 1, 0, 1, 0, 1}
 	shares = []float32{0.25, 0.5, 0, 0.25, 0, 0, 1, 0, 0.125, 0.625, 0.125, 0.125}

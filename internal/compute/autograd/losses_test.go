@@ -38,16 +38,16 @@ func TestContrastiveLoss(t *testing.T) {
 		for i := range kinds {
 			switch i % 5 {
 			case 1:
-				kinds[i] = Positive
+				kinds[i] = engine.Positive
 			case 3:
-				kinds[i] = Excluded
+				kinds[i] = engine.Excluded
 			}
 		}
 		if c.group == 4 { // a group has no positives, another no negatives
-			copy(kinds[:4], []int8{Negative, Negative, Excluded, Negative})
-			copy(kinds[8:], []int8{Positive, Excluded, Positive, Positive})
+			copy(kinds[:4], []int8{engine.Negative, engine.Negative, engine.Excluded, engine.Negative})
+			copy(kinds[8:], []int8{engine.Positive, engine.Excluded, engine.Positive, engine.Positive})
 		}
-		scores, contrast := normal("scores", c.rows, c.cols), Contrast{Group: c.group, Kinds: kinds}
+		scores, contrast := normal("scores", c.rows, c.cols), engine.Contrast{Group: c.group, Kinds: kinds}
 		loss, slopes := lossAndSlopes(c.rows, c.cols, narrow(scores.x), func(t *Tape, scores *Var) *Var { return t.ContrastiveLoss(scores, contrast) })
 		wantLoss, wantSlopes := contrastOracle(scores.x, contrast)
 		if !nearly([]float32{loss}, []float64{wantLoss}) || !nearly(slopes, wantSlopes) {
@@ -57,17 +57,17 @@ func TestContrastiveLoss(t *testing.T) {
 }
 
 // contrastOracle follows the formula as it is written down.
-func contrastOracle(scores []float64, c Contrast) (loss float64, slopes []float64) {
+func contrastOracle(scores []float64, c engine.Contrast) (loss float64, slopes []float64) {
 	slopes = make([]float64, len(scores))
 	groups := 0.0
 	for g := 0; g < len(scores); g += c.Group {
 		var sums [2]float64 // by kind
 		for i := g; i < g+c.Group; i++ {
-			if kind := c.Kinds[i]; kind != Excluded {
+			if kind := c.Kinds[i]; kind != engine.Excluded {
 				sums[kind] += math.Exp(scores[i])
 			}
 		}
-		positives, all := sums[Positive], sums[0]+sums[1]
+		positives, all := sums[engine.Positive], sums[0]+sums[1]
 		if sums[0] == 0 || sums[1] == 0 {
 			continue
 		}
@@ -75,9 +75,9 @@ func contrastOracle(scores []float64, c Contrast) (loss float64, slopes []float6
 		loss -= math.Log(positives / all)
 		for i := g; i < g+c.Group; i++ {
 			switch c.Kinds[i] {
-			case Negative:
+			case engine.Negative:
 				slopes[i] = math.Exp(scores[i]) / all
-			case Positive:
+			case engine.Positive:
 				slopes[i] = math.Exp(scores[i])/all - math.Exp(scores[i])/positives
 			}
 		}
@@ -105,7 +105,7 @@ func TestContrastiveLossOfLargeScores(t *testing.T) {
 		{[]float32{0, nan, 0}, []float32{nan, nan, nan, 0}},
 	} {
 		loss, slopes := lossAndSlopes(1, 3, c.scores, func(t *Tape, scores *Var) *Var {
-			return t.ContrastiveLoss(scores, Contrast{Group: 3, Kinds: []int8{Positive, Negative, Excluded}})
+			return t.ContrastiveLoss(scores, engine.Contrast{Group: 3, Kinds: []int8{engine.Positive, engine.Negative, engine.Excluded}})
 		})
 		if got := append([]float32{loss}, slopes...); !sameNumbers(got, c.want) {
 			t.Errorf("scores %v: loss and slopes are %v, want %v", c.scores, got, c.want)
@@ -116,12 +116,12 @@ func TestContrastiveLossOfLargeScores(t *testing.T) {
 func TestCircleLoss(t *testing.T) {
 	for _, c := range []struct {
 		groups int
-		CircleLoss
+		engine.CircleLoss
 	}{
-		{2, CircleLoss{Group: 21, ImageNegatives: 10, Margin: 0.2, Scale: 1}},
-		{3, CircleLoss{Group: 5, ImageNegatives: 1, Margin: 0.25, Scale: 8}},
-		{2, CircleLoss{Group: 4, ImageNegatives: 3, Margin: 0.4, Scale: 2}},
-		{2, CircleLoss{Group: 4, ImageNegatives: 0, Margin: 0.2, Scale: 2}},
+		{2, engine.CircleLoss{Group: 21, ImageNegatives: 10, Margin: 0.2, Scale: 1}},
+		{3, engine.CircleLoss{Group: 5, ImageNegatives: 1, Margin: 0.25, Scale: 8}},
+		{2, engine.CircleLoss{Group: 4, ImageNegatives: 3, Margin: 0.4, Scale: 2}},
+		{2, engine.CircleLoss{Group: 4, ImageNegatives: 0, Margin: 0.2, Scale: 2}},
 	} {
 		n := c.groups * c.Group
 		scores := normal("scores", n, 1)
@@ -134,7 +134,7 @@ func TestCircleLoss(t *testing.T) {
 }
 
 // circleOracle follows the formula as it is written down.
-func circleOracle(scores []float64, c CircleLoss) (loss float64, slopes []float64) {
+func circleOracle(scores []float64, c engine.CircleLoss) (loss float64, slopes []float64) {
 	slopes = make([]float64, len(scores))
 	weight := 0.5 * float64(c.Group) / float64(len(scores))
 	for g := 0; g < len(scores); g += c.Group {
@@ -163,7 +163,7 @@ func circleOracle(scores []float64, c CircleLoss) (loss float64, slopes []float6
 // Scores whose exponentials no float64 holds.
 func TestCircleLossOfLargeScores(t *testing.T) {
 	circle := func(t *Tape, scores *Var) *Var {
-		return t.CircleLoss(scores, CircleLoss{Group: 2, ImageNegatives: 1, Margin: 0.2, Scale: 1})
+		return t.CircleLoss(scores, engine.CircleLoss{Group: 2, ImageNegatives: 1, Margin: 0.2, Scale: 1})
 	}
 	for _, x := range []struct {
 		scores []float32
@@ -197,13 +197,13 @@ func TestGroupsThatDoNotFit(t *testing.T) {
 		}()
 		call()
 	}
-	for _, c := range []Contrast{{Group: 0, Kinds: make([]int8, 6)}, {Group: 4, Kinds: make([]int8, 6)}, {Group: 1, Kinds: make([]int8, 5)}} {
+	for _, c := range []engine.Contrast{{Group: 0, Kinds: make([]int8, 6)}, {Group: 4, Kinds: make([]int8, 6)}, {Group: 1, Kinds: make([]int8, 5)}} {
 		refuses(fmt.Sprint(c), func() { tape.ContrastiveLoss(scores, c) })
 	}
-	for _, c := range []CircleLoss{{Group: 0}, {Group: 4}, {Group: 3, ImageNegatives: 3}, {Group: 3, ImageNegatives: -1}} {
+	for _, c := range []engine.CircleLoss{{Group: 0}, {Group: 4}, {Group: 3, ImageNegatives: 3}, {Group: 3, ImageNegatives: -1}} {
 		refuses(fmt.Sprint(c), func() { tape.CircleLoss(scores, c) })
 	}
-	refuses("a row of scores", func() { tape.CircleLoss(Const(d.New(2, 3)), CircleLoss{Group: 2}) })
+	refuses("a row of scores", func() { tape.CircleLoss(Const(d.New(2, 3)), engine.CircleLoss{Group: 2}) })
 }
 
 // faraway is a device whose memory the program does not see.

@@ -232,7 +232,7 @@ func (m matrix) stack(n matrix) matrix {
 }
 
 // circleLoss is the circle loss of scores whose weights are those of fixed.
-func (m matrix) circleLoss(fixed matrix, c CircleLoss) matrix {
+func (m matrix) circleLoss(fixed matrix, c engine.CircleLoss) matrix {
 	loss := zeros(1, 1)
 	for g := 0; g < m.rows; g += c.Group {
 		positive := math.Exp(-c.Scale * max(0, 1+c.Margin-fixed.x[g]) * (m.x[g] - (1 - c.Margin)))
@@ -252,14 +252,14 @@ func (m matrix) circleLoss(fixed matrix, c CircleLoss) matrix {
 }
 
 // contrastiveLoss is the contrastive loss of scores.
-func (m matrix) contrastiveLoss(c Contrast) matrix {
+func (m matrix) contrastiveLoss(c engine.Contrast) matrix {
 	loss, groups := zeros(1, 1), 0.0
 	for g := 0; g < len(m.x); g += c.Group {
 		var sums [3]float64 // by kind
 		for i := g; i < g+c.Group; i++ {
 			sums[c.Kinds[i]] += math.Exp(m.x[i])
 		}
-		if positives, negatives := sums[Positive], sums[Negative]; positives*negatives > 0 {
+		if positives, negatives := sums[engine.Positive], sums[engine.Negative]; positives*negatives > 0 {
 			loss.x[0] -= math.Log(positives / (positives + negatives))
 			groups++
 		}

@@ -308,9 +308,9 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		"CachedAttention": func(tape *Tape, p param) {
 			tape.CachedAttention(p(1, 2), p(2, 2), p(2, 2), p(1, 2), p(1, 2), engine.CachedAttention{Heads: 1, Hypotheses: []int32{0, 1}, Sources: []int32{0, 2}, Paths: []int32{0}, Steps: 1})
 		},
-		"CircleLoss": func(tape *Tape, p param) { tape.CircleLoss(p(2, 1), CircleLoss{Group: 2, Scale: 1}) },
+		"CircleLoss": func(tape *Tape, p param) { tape.CircleLoss(p(2, 1), engine.CircleLoss{Group: 2, Scale: 1}) },
 		"ContrastiveLoss": func(tape *Tape, p param) {
-			tape.ContrastiveLoss(p(1, 2), Contrast{Group: 2, Kinds: []int8{Positive, Negative}})
+			tape.ContrastiveLoss(p(1, 2), engine.Contrast{Group: 2, Kinds: []int8{engine.Positive, engine.Negative}})
 		},
 		"CrossEntropy": func(tape *Tape, p param) { tape.CrossEntropy(p(1, 2), []int32{0}, 0) },
 		"Dropout":      func(tape *Tape, p param) { tape.Dropout(p(2, 2), 0.5) },

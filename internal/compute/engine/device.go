@@ -142,8 +142,7 @@ type Attentions interface {
 // Losses are means over rows, into loss (1 x 1); that of no rows is NaN. The backward forms multiply by
 // dloss. A class out of range panics like a shape.
 //
-// Losses that belong to one recipe are not here: HostLoss of package autograd computes them from
-// their scores, on any device.
+// What belongs to one recipe and is rarely used is not here: HostLoss of package autograd computes it on the host, on any device.
 type Losses interface {
 	// CrossEntropy has label smoothing e: the mean over rows of
 	// -Σ_c ((1-e)·[c = class] + e/C)·log softmax(logits)_c. dlogits is overwritten or, with add, added to.
@@ -175,6 +174,11 @@ type Losses interface {
 	// and db, of which each may be nil, are overwritten or, with addW and addB, added to.
 	VocabularyLoss(loss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32)
 	VocabularyLossBackward(dx, dw, db, dloss, stats, x *Tensor, w Weight, bias *Tensor, labels []int32, smoothing float32, addW, addB bool)
+
+	// ContrastiveLoss and CircleLoss are means over groups of scores, in float64: see package autograd. slopes receives the derivatives; the backward
+	// form is ScaleBy.
+	ContrastiveLoss(loss, slopes, scores *Tensor, c Contrast)
+	CircleLoss(loss, slopes, scores *Tensor, c CircleLoss)
 
 	// LossSlope is what a pass backwards begins with: dloss = scale. On a device that computes late it is NaN where the loss is not finite: gradients say
 	// so then, as nobody may have read it.

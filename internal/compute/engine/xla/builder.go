@@ -343,11 +343,11 @@ func (b *builder) fit(x val, rows int) val {
 	}
 	before, after := make([]int, len(x.dims)), make([]int, len(x.dims))
 	after[0] = rows - x.dims[0]
-	zero := b.number(0)
-	if x.typ != f32 {
-		zero = b.integer(x.typ, 0)
+	zero := "0"
+	if x.typ == f32 || x.typ == pjrt.F64 {
+		zero = "0.0"
 	}
-	return b.pad(x, zero, before, after)
+	return b.pad(x, b.constant(x.typ, zero), before, after)
 }
 
 // cut is n rows of x from row first on, a scalar i32; replace is x with y for its rows from there on. The rows are there.

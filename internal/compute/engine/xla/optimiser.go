@@ -112,19 +112,18 @@ func (d *Device) Clip(clip, measure *engine.Tensor, ts []*engine.Tensor, limit f
 type clipping struct{ limit float64 }
 
 func lowerClip(b *builder, c clipping, ins []val) []val {
-	number := func(x float64) val { return b.constant(pjrt.F64, fmt.Sprintf("%.17e", x)) }
 	before, n := ins[0], (len(ins)-2)/2
-	norm, first := number(0), b.integer(pjrt.I32, 0)
+	norm, first := b.number64(0), b.integer(pjrt.I32, 0)
 	if n > 0 {
 		squares := b.squares(ins[1:])
-		norm = b.unary("sqrt", b.reduce("add", squares, number(0), 0))
+		norm = b.unary("sqrt", b.reduce("add", squares, b.number64(0), 0))
 		none := b.integer(pjrt.I32, int64(n))
 		places := b.choose(b.finite(squares), b.fill(none, n), b.iota(pjrt.I32, 0, n))
 		first = b.reduce("minimum", places, none, 0)
 	}
-	factor := number(1)
+	factor := b.number64(1)
 	if c.limit > 0 {
-		factor = b.divide(number(c.limit), b.maximum(norm, number(c.limit)))
+		factor = b.divide(b.number64(c.limit), b.maximum(norm, b.number64(c.limit)))
 	}
 	parts := b.parts(b.reshape(norm, 1))
 	clip := b.reshape(b.convert(factor, f32), 1, 1)
