@@ -25,7 +25,7 @@ var deviceNames = []string{deviceName, precisionName, devicesName}
 // deviceFlags registers --device and --precision, which [app.env] has.
 func deviceFlags(c *cobra.Command) {
 	c.Flags().String(deviceName, device.Default.Device, "what computes, `NAME`: cpu, cuda, rocm, tpu, oneapi or pjrt:PATH, a plugin; cuda:1 is the second")
-	c.Flags().String(precisionName, device.Default.Precision, "of products on an accelerator, `NAME`: float32, tf32, bf16, or auto: bf16 on chips that have it")
+	c.Flags().String(precisionName, device.Default.Precision, "of products on an accelerator, `NAME`: float32, tf32, bf16, or auto: bf16 on chips that have it; on cpu bf16 is for weights of bfloat16")
 }
 
 // deviceChoice is what the flags of c choose.
@@ -51,10 +51,10 @@ func (a *app) openDevice(c *cobra.Command) error {
 		return nil // the run opens it
 	}
 	choice, err := deviceChoice(c)
-	if err != nil || !choice.Accelerated() {
+	if err != nil || !choice.Accelerated() && choice.Precision != device.BFloat16 {
 		return err
 	}
-	a.device, err = device.Open(choice, device.Options{Log: a.log, Notify: a.compiled, Context: c.Context(), Patience: devicePatience})
+	a.device, err = device.Open(choice, device.Options{Threads: a.threads, Log: a.log, Notify: a.compiled, Context: c.Context(), Patience: devicePatience})
 	return err
 }
 

@@ -171,7 +171,7 @@ func shortened(message string) string {
 func (a *app) env() run.Env {
 	e := run.Env{Log: a.log, Task: a.task, Extractor: a.extractor, OpenStore: store.Open}
 	if a.device != nil {
-		e.Device = a.device.Fork()
+		e.Device = a.device.ForModel()
 	}
 	return e
 }

@@ -123,6 +123,9 @@ func (c *CommonSettings) Validate() error {
 	if err := c.Config.Validate(); err != nil {
 		return err
 	}
+	if !c.Accelerated() && c.Precision == device.BFloat16 {
+		return errors.New("precision is bf16, and training on the processor (device cpu) computes with float32 alone; leave it out, or choose another device")
+	}
 	if err := c.Choice.Check(); err != nil {
 		return err
 	}

@@ -97,8 +97,8 @@ func (c Choice) Check() error {
 		return names.Unknown("precision", c.Precision, Precisions)
 	}
 	switch {
-	case t.kind == Processor && c.Precision != Auto && c.Precision != Float32:
-		return fmt.Errorf("precision is %s, and the processor (device cpu) computes with float32 alone; leave it out, or choose another device", c.Precision)
+	case t.kind == Processor && c.Precision == TF32:
+		return errors.New("precision is tf32, which the processor (device cpu) does not have; leave it out, or choose another device")
 	case c.Devices < 1:
 		return fmt.Errorf("devices is %d, want 1 or more", c.Devices)
 	case c.Devices > 1 && t.kind == Processor:

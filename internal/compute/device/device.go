@@ -67,13 +67,27 @@ func Open(c Choice, o Options) (*Device, error) {
 		return nil, err
 	}
 	if t.kind == Processor {
-		return &Device{Device: CPU(parallel.Limit(o.Threads)), Precision: Float32}, nil
+		return processor(c, o), nil
 	}
 	d, err := open(t, c, o)
 	if err != nil {
 		return nil, fmt.Errorf("device %s: %w", c.Device, err)
 	}
 	return d, nil
+}
+
+// processor returns the processor. With bf16 it multiplies matrices that are kept in bfloat16 by its own instructions, where they are fast.
+func processor(c Choice, o Options) *Device {
+	limit := parallel.Limit(o.Threads)
+	if c.Precision == BFloat16 {
+		if rounding := cpu.NewRounding(limit); rounding != nil {
+			return &Device{Device: rounding, Precision: BFloat16}
+		}
+		if o.Log != nil {
+			o.Log.Warn("precision  this processor has no products of bfloat16 that are faster than those of float32, which are computed instead")
+		}
+	}
+	return &Device{Device: CPU(limit), Precision: Float32}
 }
 
 func open(t target, c Choice, o Options) (*Device, error) {
@@ -156,6 +170,14 @@ func (d *Device) Nth(n int) *Device {
 	nth := *d
 	nth.Device = d.team[n]
 	return &nth
+}
+
+// ForModel returns a device of the same kind for a model: on the processor one of its own, whose memory goes with the model.
+func (d *Device) ForModel() engine.Device {
+	if own, ok := d.Device.(*cpu.Device); ok {
+		return own.Another()
+	}
+	return d.Fork()
 }
 
 // Accelerated says whether it is not the processor.

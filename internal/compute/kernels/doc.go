@@ -1,6 +1,7 @@
 // Package kernels holds the engine's inner loops over float32 numbers: the
 // matrix product and the operations on rows and vectors, for the instruction
-// sets AVX-512, AVX2 with FMA, and NEON, and in plain Go; and products of bytes, for AVX-512 also with VNNI.
+// sets AVX-512, AVX2 with FMA, and NEON, and in plain Go; and products of bytes, for AVX-512 also with VNNI, and of bfloat16
+// where the processor has them.
 //
 // # Conventions
 //
@@ -33,7 +34,7 @@
 // number of threads, nor on the alignment of the slices. The elementwise
 // kernels give an element the same value wherever it stands in its slice, so
 // a vector may be cut anywhere. [Dropout] gives the same bits on
-// every instruction set, and so does [GemmInt8]. Only products use more than one thread; everything
+// every instruction set, and so does [GemmInt8]; [GemmBFloat16] is there on one alone. Only products use more than one thread; everything
 // else runs on the calling goroutine and may be called concurrently.
 //
 // # How it is laid out

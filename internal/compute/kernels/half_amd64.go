@@ -45,3 +45,18 @@ var halfAVX512 = [2]halfKernels{
 		},
 	},
 }
+
+// bfloat16Products are the instructions of AVX-512 BF16.
+var bfloat16Products = dots{
+	groupedTile: groupedTile{name: "AVX-512 BF16", rows: 14, cols: panelCols, group: dotGroup, compute: func(t *groupedArgs) {
+		t.inside(groupBytes, panelCols)
+		dotTiles[t.rows-1](t)
+	}},
+	round: roundBFloat16AVX512,
+	peak:  dotPeakAVX512,
+}
+
+var dotTiles = [14]groupedFunction{
+	dot1x32AVX512, dot2x32AVX512, dot3x32AVX512, dot4x32AVX512, dot5x32AVX512, dot6x32AVX512, dot7x32AVX512,
+	dot8x32AVX512, dot9x32AVX512, dot10x32AVX512, dot11x32AVX512, dot12x32AVX512, dot13x32AVX512, dot14x32AVX512,
+}

@@ -93,3 +93,83 @@ func tileFloat164x16AVX512(t *tileArgs)
 //
 //go:noescape
 func tileFloat164x32AVX512(t *tileArgs)
+
+// dot1x32AVX512 computes 1 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot1x32AVX512(t *groupedArgs)
+
+// dot2x32AVX512 computes 2 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot2x32AVX512(t *groupedArgs)
+
+// dot3x32AVX512 computes 3 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot3x32AVX512(t *groupedArgs)
+
+// dot4x32AVX512 computes 4 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot4x32AVX512(t *groupedArgs)
+
+// dot5x32AVX512 computes 5 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot5x32AVX512(t *groupedArgs)
+
+// dot6x32AVX512 computes 6 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot6x32AVX512(t *groupedArgs)
+
+// dot7x32AVX512 computes 7 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot7x32AVX512(t *groupedArgs)
+
+// dot8x32AVX512 computes 8 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot8x32AVX512(t *groupedArgs)
+
+// dot9x32AVX512 computes 9 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot9x32AVX512(t *groupedArgs)
+
+// dot10x32AVX512 computes 10 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot10x32AVX512(t *groupedArgs)
+
+// dot11x32AVX512 computes 11 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot11x32AVX512(t *groupedArgs)
+
+// dot12x32AVX512 computes 12 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot12x32AVX512(t *groupedArgs)
+
+// dot13x32AVX512 computes 13 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot13x32AVX512(t *groupedArgs)
+
+// dot14x32AVX512 computes 14 rows of t, and up to 32 columns.
+//
+//go:noescape
+func dot14x32AVX512(t *groupedArgs)
+
+// roundBFloat16AVX512 rounds x to bfloat16, to the nearest and of two to the even one, in whole vectors.
+//
+//go:noescape
+func roundBFloat16AVX512(dst *byte, x []float32)
+
+// dotPeakAVX512 does n times 24 products of 32 pairs of bfloat16.
+//
+//go:noescape
+func dotPeakAVX512(n int)

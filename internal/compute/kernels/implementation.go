@@ -41,6 +41,7 @@ type implementation struct {
 	dropout, dropoutAdd func(dst, x []float32, bits []uint32, threshold uint32, scale float32)
 
 	half [2]halfKernels // by format
+	dots *dots          // nil: the processor has no products of bfloat16
 
 	clamp                  func(dst, x []float32, least, most float32)
 	leakyReLU              func(dst, x []float32, slope float32)

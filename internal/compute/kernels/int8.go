@@ -4,7 +4,6 @@ import (
 	"encoding/binary"
 	"fmt"
 	"math"
-	"sync"
 	"unsafe"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
@@ -24,12 +23,7 @@ const int8Group = 4
 
 // Int8Matrix is a matrix B of bytes in the order in which products read it, with a scale for each column. It serves every
 // instruction set.
-type Int8Matrix struct {
-	n, k   int
-	data   []int8    // panel by panel of panelCols columns, in each group by group of K, in each column by column
-	scales []float32 // of all columns, those that fill the last panel too
-	sums   []int32   // Σ w8 of the column
-}
+type Int8Matrix struct{ groupedMatrix }
 
 // Int8Len is the bytes of a prepared k×n matrix.
 func Int8Len(n, k int) int {
@@ -55,7 +49,7 @@ func NewInt8Matrix(memory []byte, b []int8, ldb int, scales []float32, n, k int,
 	}
 	check(len(scales) == n, kernel, "%d scales for %d columns", len(scales), n)
 	check(len(memory) >= Int8Len(n, k), kernel, "%d bytes of memory, want %d", len(memory), Int8Len(n, k))
-	m := &Int8Matrix{n: n, k: k}
+	m := &Int8Matrix{groupedMatrix{n: n, k: k, groups: groupsOf(k)}}
 	if n == 0 {
 		return m
 	}
@@ -116,23 +110,13 @@ func (m *Int8Matrix) fill(panel int, b []int8, ldb int, flags GemmFlags) {
 
 // Columns returns columns lo to hi of the matrix, in its memory. lo is a multiple of 32.
 func (m *Int8Matrix) Columns(lo, hi int) *Int8Matrix {
-	if lo%panelCols != 0 || lo < 0 || hi < lo || hi > m.n {
-		panic(&ArgumentError{"Columns", fmt.Sprintf("%d to %d of %d", lo, hi, m.n)})
-	}
-	if lo == hi {
-		return &Int8Matrix{k: m.k}
-	}
-	return &Int8Matrix{n: hi - lo, k: m.k, data: m.data[lo*groupsOf(m.k)*int8Group:], scales: m.scales[lo:], sums: m.sums[lo:]}
+	return &Int8Matrix{m.columns(lo, hi)}
 }
 
 // Int8Rows are rows of numbers as bytes, or of the same numbers in 16 bits where the instruction set wants them so.
 type Int8Rows struct {
-	tile   *int8Tile
-	m, k   int
-	stride int // bytes of a row
-	data   []byte
-	scale  []float32
-	zero   []int32
+	groupedRows
+	tile *int8Tile
 
 	x    []float32 // what Set reads, rows ldx apart
 	ldx  int
@@ -149,16 +133,9 @@ func (r *Int8Rows) Set(x []float32, ldx, m, k int, limit parallel.Limit) {
 		panic(&ArgumentError{kernel, fmt.Sprintf("sizes: m=%d, k=%d (at most %d)", m, k, Int8MaxK)})
 	}
 	checkMatrix(kernel, "x", len(x), ldx, m, k)
-	r.tile, r.m, r.k = active().int8, m, k
-	// Whole cache lines, of which the rows of a tile must not all fall into the same set of the first-level cache.
-	lines := (k*r.tile.size+63)/64 | 1
-	r.stride = 64 * lines
-	if n := m * r.stride; cap(r.data) < n {
-		memory := make([]byte, n+63)
-		skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(memory)))) & 63
-		r.data = memory[skip:]
-	}
-	r.data, r.scale = r.data[:m*r.stride], grow(r.scale, m)
+	r.tile = active().int8
+	r.set(&r.tile.groupedTile, m, k)
+	r.scale = grow(r.scale, m)
 	if cap(r.zero) < m {
 		r.zero = make([]int32, m)
 	}
@@ -194,157 +171,23 @@ func (r *Int8Rows) quantise(lo, hi int) {
 
 // int8Tile is the part of a product of bytes that depends on the instruction set.
 type int8Tile struct {
-	name       string
-	rows, cols int // the size of the largest tile
-	size       int // bytes of an element of A
-	span       func(x []float32) (least, most, poison float32)
-	quantise   func(dst []byte, x []float32, inverse float32, zero int32) // dst has room for whole vectors
-	compute    func(t *int8Args)
+	groupedTile
+	span     func(x []float32) (least, most, poison float32)
+	quantise func(dst []byte, x []float32, inverse float32, zero int32) // dst has room for whole vectors
 }
-
-// int8Args is one tile. The assembly knows the order of the fields.
-type int8Args struct {
-	a      []byte // rows aRow bytes apart
-	aRow   int
-	b      []int8 // groups of K 128 bytes apart
-	groups int
-	c      []float32 // rows ldc apart
-	ldc    int
-	rows   int
-	cols   int
-	scale  []float32 // of the rows of A
-	zero   []int32
-	scales []float32 // of the columns of B
-	sums   []int32
-	bias   []float32 // of the columns; nil is none
-}
-
-var int8Workers = sync.Pool{New: func() any { return &int8Args{} }}
-
-// int8Block is the bytes of A that stay in the second-level cache while all panels of B pass by.
-const int8Block = 256 << 10
 
 // GemmInt8 computes C = A·B + bias, with the rows ldc apart. Of the options Clamp is none. The result depends on no other row,
 // and not on the number of threads or the instruction set. It panics with an [ArgumentError] as [Gemm] does.
 func GemmInt8(c []float32, ldc int, a *Int8Rows, b *Int8Matrix, o Options) {
-	const kernel = "GemmInt8"
-	checkMatrix(kernel, "C", len(c), ldc, a.m, b.n)
-	if a.k != b.k || o.Bias != nil && len(o.Bias) != b.n || o.Clamp {
-		panic(&ArgumentError{kernel, fmt.Sprintf("K is %d in A and %d in B, a bias of %d elements for %d columns, clamp %v", a.k, b.k, len(o.Bias), b.n, o.Clamp)})
-	}
-	if a.m == 0 || b.n == 0 {
-		return
-	}
-	p := int8Products.Get().(*int8Product)
-	p.a, p.b, p.c, p.ldc, p.o = a, b, c, ldc, o
-	p.run()
-	p.a, p.b, p.c, p.o = nil, nil, nil, Options{} // the pool must not keep them alive
-	int8Products.Put(p)
-}
-
-// int8Product is one call of GemmInt8.
-type int8Product struct {
-	a   *Int8Rows
-	b   *Int8Matrix
-	c   []float32
-	ldc int
-	o   Options
-
-	panels, largerPanels, panelRows int // of rows, the first of them one higher
-	groupM, groupN                  int // panels of rows and of columns of a task
-	tasksN                          int
-
-	computeTask func(i int)
-}
-
-var int8Products = sync.Pool{New: func() any {
-	p := &int8Product{}
-	p.computeTask = p.compute
-	return p
-}}
-
-func (p *int8Product) run() {
-	tile := p.a.tile
-	m, k := p.a.m, max(p.a.k, 1)
-	p.panels = (m-1)/tile.rows + 1
-	p.panelRows, p.largerPanels = m/p.panels, m%p.panels
-	columns := (p.b.n-1)/panelCols + 1
-	most := max(int8Block/p.a.stride/tile.rows, 1)
-	groups := (p.panels-1)/most + 1
-	p.groupM, p.groupN = (p.panels-1)/groups+1, min(8, columns)
-	threads := p.o.Limit.Threads()
-	if m*p.b.n < 4*parallelWork/k {
-		threads = 1
-	}
-	tasks := func() int { return ((p.panels-1)/p.groupM + 1) * ((columns-1)/p.groupN + 1) }
-	if threads > 1 {
-		for tasks() < 4*threads && p.groupN > 1 {
-			p.groupN = (p.groupN + 1) / 2
-		}
-		for tasks() < 4*threads && p.groupM > 1 {
-			p.groupM = (p.groupM + 1) / 2
-		}
-	}
-	p.tasksN = (columns-1)/p.groupN + 1
-	parallel.Limit(threads).For(tasks(), p.computeTask)
-}
-
-// row returns where panel i begins.
-func (p *int8Product) row(i int) int { return i*p.panelRows + min(i, p.largerPanels) }
-
-// compute computes the tiles of one task: for each panel of B, which is read once, all rows.
-func (p *int8Product) compute(task int) {
-	tile, a, b := p.a.tile, p.a, p.b
-	i0, left0 := task/p.tasksN*p.groupM, task%p.tasksN*p.groupN*panelCols
-	i1, right := min(i0+p.groupM, p.panels), min(left0+p.groupN*panelCols, b.n)
-	t := int8Workers.Get().(*int8Args)
-	*t = int8Args{aRow: a.stride, groups: groupsOf(a.k), ldc: p.ldc}
-	for left := left0; left < right; left += tile.cols {
-		t.cols = min(tile.cols, right-left)
-		if t.groups > 0 {
-			t.b = b.data[left/panelCols*panelCols*t.groups*int8Group+left%panelCols*int8Group:]
-		}
-		t.scales, t.sums = b.scales[left:], b.sums[left:]
-		if p.o.Bias != nil {
-			t.bias = p.o.Bias[left:]
-		}
-		for i := i0; i < i1; i++ {
-			top := p.row(i)
-			t.rows = p.row(i+1) - top
-			t.a, t.c = a.data[top*a.stride:], p.c[top*p.ldc+left:]
-			t.scale, t.zero = a.scale[top:], a.zero[top:]
-			if t.groups == 0 {
-				int8TileGeneric(t)
-				continue
-			}
-			tile.compute(t)
-		}
-	}
-	*t = int8Args{}
-	int8Workers.Put(t)
-	if p.o.Apply != nil {
-		p.o.Apply(p.row(i0), p.row(i1), left0, right)
-	}
-}
-
-// inside touches the last elements that a tile of so many columns reads and writes.
-func (t *int8Args) inside(size, columns int) {
-	_ = t.a[(t.rows-1)*t.aRow+t.groups*int8Group*size-1]
-	_ = t.b[(t.groups-1)*int8Group*panelCols+columns*int8Group-1]
-	_, _, _, _ = t.scale[t.rows-1], t.zero[t.rows-1], t.scales[columns-1], t.sums[columns-1]
-	inside(t.c, t.ldc, t.rows, t.cols)
-	if t.bias != nil {
-		_ = t.bias[t.cols-1]
-	}
+	checkGrouped("GemmInt8", c, ldc, &a.groupedRows, &b.groupedMatrix, o)
+	multiplyGroups(c, ldc, &a.groupedRows, &b.groupedMatrix, o)
 }
 
 // int8Generic is the product in plain Go.
 var int8Generic = int8Tile{
-	name: "plain Go",
-	rows: 4, cols: panelCols, size: 1,
-	span:     spanGeneric,
-	quantise: quantiseGeneric,
-	compute:  int8TileGeneric,
+	groupedTile: groupedTile{name: "plain Go", rows: 4, cols: panelCols, group: int8Group, compute: int8TileGeneric},
+	span:        spanGeneric,
+	quantise:    quantiseGeneric,
 }
 
 func spanGeneric(x []float32) (least, most, poison float32) {
@@ -363,7 +206,7 @@ func quantiseGeneric(dst []byte, x []float32, inverse float32, zero int32) {
 	clear(dst[len(x):])
 }
 
-func int8TileGeneric(t *int8Args) {
+func int8TileGeneric(t *groupedArgs) {
 	for i := range t.rows {
 		var sums [panelCols]int32
 		a := t.a[i*t.aRow:]

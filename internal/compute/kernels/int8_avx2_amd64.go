@@ -17,29 +17,29 @@ func quantiseWordsAVX2(dst *byte, x []float32, inverse float32, zero int32)
 // int8Words1x8AVX2 computes 1 rows of t, and up to 8 columns.
 //
 //go:noescape
-func int8Words1x8AVX2(t *int8Args)
+func int8Words1x8AVX2(t *groupedArgs)
 
 // int8Words2x8AVX2 computes 2 rows of t, and up to 8 columns.
 //
 //go:noescape
-func int8Words2x8AVX2(t *int8Args)
+func int8Words2x8AVX2(t *groupedArgs)
 
 // int8Words3x8AVX2 computes 3 rows of t, and up to 8 columns.
 //
 //go:noescape
-func int8Words3x8AVX2(t *int8Args)
+func int8Words3x8AVX2(t *groupedArgs)
 
 // int8Words4x8AVX2 computes 4 rows of t, and up to 8 columns.
 //
 //go:noescape
-func int8Words4x8AVX2(t *int8Args)
+func int8Words4x8AVX2(t *groupedArgs)
 
 // int8Words5x8AVX2 computes 5 rows of t, and up to 8 columns.
 //
 //go:noescape
-func int8Words5x8AVX2(t *int8Args)
+func int8Words5x8AVX2(t *groupedArgs)
 
 // int8Words6x8AVX2 computes 6 rows of t, and up to 8 columns.
 //
 //go:noescape
-func int8Words6x8AVX2(t *int8Args)
+func int8Words6x8AVX2(t *groupedArgs)

@@ -162,7 +162,7 @@ DATA const_000000ff_AVX2<>+24(SB)/4, $0x000000ff
 DATA const_000000ff_AVX2<>+28(SB)/4, $0x000000ff
 GLOBL const_000000ff_AVX2<>(SB), RODATA|NOPTR, $32
 
-// func int8Words1x8AVX2(t *int8Args)
+// func int8Words1x8AVX2(t *groupedArgs)
 // Requires: AVX, AVX2
 TEXT ·int8Words1x8AVX2(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
@@ -185,57 +185,57 @@ loop_9:
 	ADDQ         $0x00000080, DX
 	DECQ         BX
 	JNZ          loop_9
-	MOVQ         184(AX), CX
-	MOVQ         160(AX), DX
-	MOVQ         208(AX), BX
-	MOVQ         112(AX), SI
-	MOVQ         136(AX), DI
-	MOVQ         64(AX), R8
-	MOVQ         88(AX), R9
-	SHLQ         $0x02, R9
-	MOVQ         104(AX), AX
 	VPHADDD      Y1, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (DI), Y1
+	MOVQ         184(AX), CX
+	MOVQ         160(AX), DX
+	MOVQ         112(AX), BX
+	MOVQ         136(AX), SI
+	VPBROADCASTD (SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VBROADCASTSS (SI), Y1
+	VBROADCASTSS (BX), Y1
 	VMULPS       Y1, Y0, Y0
 	VMULPS       (DX), Y0, Y0
+	MOVQ         208(AX), CX
+	MOVQ         64(AX), DX
+	MOVQ         88(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         104(AX), AX
 	CMPQ         AX, $0x08
 	JE           full_10
 	SUBQ         $0x00, AX
-	LEAQ         lanes_AVX2<>+32(SB), CX
+	LEAQ         lanes_AVX2<>+32(SB), SI
 	SHLQ         $0x02, AX
-	SUBQ         AX, CX
-	TESTQ        BX, BX
+	SUBQ         AX, SI
+	TESTQ        CX, CX
 	JZ           free_12
-	VMOVUPS      (CX), Y1
-	VMASKMOVPS   (BX), Y1, Y1
+	VMOVUPS      (SI), Y1
+	VMASKMOVPS   (CX), Y1, Y1
 	VADDPS       Y1, Y0, Y0
 
 free_12:
-	VMOVUPS    (CX), Y1
-	VMASKMOVPS Y0, Y1, (R8)
-	ADDQ       R9, R8
+	VMOVUPS    (SI), Y1
+	VMASKMOVPS Y0, Y1, (DX)
+	ADDQ       BX, DX
 	JMP        done_11
 
 full_10:
-	TESTQ   BX, BX
+	TESTQ   CX, CX
 	JZ      free_13
-	VMOVUPS (BX), Y1
+	VMOVUPS (CX), Y1
 	VADDPS  Y1, Y0, Y0
 
 free_13:
-	VMOVUPS Y0, (R8)
-	ADDQ    R9, R8
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
 
 done_11:
 	VZEROUPPER
 	RET
 
-// func int8Words2x8AVX2(t *int8Args)
+// func int8Words2x8AVX2(t *groupedArgs)
 // Requires: AVX, AVX2
 TEXT ·int8Words2x8AVX2(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
@@ -265,72 +265,72 @@ loop_14:
 	ADDQ         $0x00000080, DX
 	DECQ         SI
 	JNZ          loop_14
-	MOVQ         184(AX), CX
-	MOVQ         160(AX), DX
-	MOVQ         208(AX), BX
-	MOVQ         112(AX), SI
-	MOVQ         136(AX), DI
-	MOVQ         64(AX), R8
-	MOVQ         88(AX), R9
-	SHLQ         $0x02, R9
-	MOVQ         104(AX), AX
 	VPHADDD      Y1, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (DI), Y1
+	VPHADDD      Y3, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	MOVQ         184(AX), CX
+	MOVQ         160(AX), DX
+	MOVQ         112(AX), BX
+	MOVQ         136(AX), SI
+	VPBROADCASTD (SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VBROADCASTSS (SI), Y1
+	VBROADCASTSS (BX), Y1
 	VMULPS       Y1, Y0, Y0
 	VMULPS       (DX), Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	VPBROADCASTD 4(DI), Y1
+	VPBROADCASTD 4(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 4(SI), Y1
+	VBROADCASTSS 4(BX), Y1
 	VMULPS       Y1, Y2, Y2
 	VMULPS       (DX), Y2, Y2
+	MOVQ         208(AX), CX
+	MOVQ         64(AX), DX
+	MOVQ         88(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         104(AX), AX
 	CMPQ         AX, $0x08
 	JE           full_15
 	SUBQ         $0x00, AX
-	LEAQ         lanes_AVX2<>+32(SB), CX
+	LEAQ         lanes_AVX2<>+32(SB), SI
 	SHLQ         $0x02, AX
-	SUBQ         AX, CX
-	TESTQ        BX, BX
+	SUBQ         AX, SI
+	TESTQ        CX, CX
 	JZ           free_17
-	VMOVUPS      (CX), Y1
-	VMASKMOVPS   (BX), Y1, Y1
+	VMOVUPS      (SI), Y1
+	VMASKMOVPS   (CX), Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y1, Y2, Y2
 
 free_17:
-	VMOVUPS    (CX), Y1
-	VMASKMOVPS Y0, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y2, Y1, (R8)
-	ADDQ       R9, R8
+	VMOVUPS    (SI), Y1
+	VMASKMOVPS Y0, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y2, Y1, (DX)
+	ADDQ       BX, DX
 	JMP        done_16
 
 full_15:
-	TESTQ   BX, BX
+	TESTQ   CX, CX
 	JZ      free_18
-	VMOVUPS (BX), Y1
+	VMOVUPS (CX), Y1
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y1, Y2, Y2
 
 free_18:
-	VMOVUPS Y0, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y2, (R8)
-	ADDQ    R9, R8
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    BX, DX
 
 done_16:
 	VZEROUPPER
 	RET
 
-// func int8Words3x8AVX2(t *int8Args)
+// func int8Words3x8AVX2(t *groupedArgs)
 // Requires: AVX, AVX2
 TEXT ·int8Words3x8AVX2(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
@@ -367,87 +367,87 @@ loop_19:
 	ADDQ         $0x00000080, DX
 	DECQ         SI
 	JNZ          loop_19
-	MOVQ         184(AX), CX
-	MOVQ         160(AX), DX
-	MOVQ         208(AX), BX
-	MOVQ         112(AX), SI
-	MOVQ         136(AX), DI
-	MOVQ         64(AX), R8
-	MOVQ         88(AX), R9
-	SHLQ         $0x02, R9
-	MOVQ         104(AX), AX
 	VPHADDD      Y1, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (DI), Y1
+	VPHADDD      Y3, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPHADDD      Y5, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	MOVQ         184(AX), CX
+	MOVQ         160(AX), DX
+	MOVQ         112(AX), BX
+	MOVQ         136(AX), SI
+	VPBROADCASTD (SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VBROADCASTSS (SI), Y1
+	VBROADCASTSS (BX), Y1
 	VMULPS       Y1, Y0, Y0
 	VMULPS       (DX), Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	VPBROADCASTD 4(DI), Y1
+	VPBROADCASTD 4(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 4(SI), Y1
+	VBROADCASTSS 4(BX), Y1
 	VMULPS       Y1, Y2, Y2
 	VMULPS       (DX), Y2, Y2
-	VPHADDD      Y5, Y4, Y4
-	VPERMQ       $0xd8, Y4, Y4
-	VPBROADCASTD 8(DI), Y1
+	VPBROADCASTD 8(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 8(SI), Y1
+	VBROADCASTSS 8(BX), Y1
 	VMULPS       Y1, Y4, Y4
 	VMULPS       (DX), Y4, Y4
+	MOVQ         208(AX), CX
+	MOVQ         64(AX), DX
+	MOVQ         88(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         104(AX), AX
 	CMPQ         AX, $0x08
 	JE           full_20
 	SUBQ         $0x00, AX
-	LEAQ         lanes_AVX2<>+32(SB), CX
+	LEAQ         lanes_AVX2<>+32(SB), SI
 	SHLQ         $0x02, AX
-	SUBQ         AX, CX
-	TESTQ        BX, BX
+	SUBQ         AX, SI
+	TESTQ        CX, CX
 	JZ           free_22
-	VMOVUPS      (CX), Y1
-	VMASKMOVPS   (BX), Y1, Y1
+	VMOVUPS      (SI), Y1
+	VMASKMOVPS   (CX), Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y1, Y2, Y2
 	VADDPS       Y1, Y4, Y4
 
 free_22:
-	VMOVUPS    (CX), Y1
-	VMASKMOVPS Y0, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y2, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y4, Y1, (R8)
-	ADDQ       R9, R8
+	VMOVUPS    (SI), Y1
+	VMASKMOVPS Y0, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y2, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y4, Y1, (DX)
+	ADDQ       BX, DX
 	JMP        done_21
 
 full_20:
-	TESTQ   BX, BX
+	TESTQ   CX, CX
 	JZ      free_23
-	VMOVUPS (BX), Y1
+	VMOVUPS (CX), Y1
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y1, Y2, Y2
 	VADDPS  Y1, Y4, Y4
 
 free_23:
-	VMOVUPS Y0, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y2, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y4, (R8)
-	ADDQ    R9, R8
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	ADDQ    BX, DX
 
 done_21:
 	VZEROUPPER
 	RET
 
-// func int8Words4x8AVX2(t *int8Args)
+// func int8Words4x8AVX2(t *groupedArgs)
 // Requires: AVX, AVX2
 TEXT ·int8Words4x8AVX2(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
@@ -492,102 +492,102 @@ loop_24:
 	ADDQ         $0x00000080, DX
 	DECQ         SI
 	JNZ          loop_24
-	MOVQ         184(AX), CX
-	MOVQ         160(AX), DX
-	MOVQ         208(AX), BX
-	MOVQ         112(AX), SI
-	MOVQ         136(AX), DI
-	MOVQ         64(AX), R8
-	MOVQ         88(AX), R9
-	SHLQ         $0x02, R9
-	MOVQ         104(AX), AX
 	VPHADDD      Y1, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (DI), Y1
+	VPHADDD      Y3, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPHADDD      Y5, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	MOVQ         184(AX), CX
+	MOVQ         160(AX), DX
+	MOVQ         112(AX), BX
+	MOVQ         136(AX), SI
+	VPBROADCASTD (SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VBROADCASTSS (SI), Y1
+	VBROADCASTSS (BX), Y1
 	VMULPS       Y1, Y0, Y0
 	VMULPS       (DX), Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	VPBROADCASTD 4(DI), Y1
+	VPBROADCASTD 4(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 4(SI), Y1
+	VBROADCASTSS 4(BX), Y1
 	VMULPS       Y1, Y2, Y2
 	VMULPS       (DX), Y2, Y2
-	VPHADDD      Y5, Y4, Y4
-	VPERMQ       $0xd8, Y4, Y4
-	VPBROADCASTD 8(DI), Y1
+	VPBROADCASTD 8(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 8(SI), Y1
+	VBROADCASTSS 8(BX), Y1
 	VMULPS       Y1, Y4, Y4
 	VMULPS       (DX), Y4, Y4
-	VPHADDD      Y7, Y6, Y6
-	VPERMQ       $0xd8, Y6, Y6
-	VPBROADCASTD 12(DI), Y1
+	VPBROADCASTD 12(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 12(SI), Y1
+	VBROADCASTSS 12(BX), Y1
 	VMULPS       Y1, Y6, Y6
 	VMULPS       (DX), Y6, Y6
+	MOVQ         208(AX), CX
+	MOVQ         64(AX), DX
+	MOVQ         88(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         104(AX), AX
 	CMPQ         AX, $0x08
 	JE           full_25
 	SUBQ         $0x00, AX
-	LEAQ         lanes_AVX2<>+32(SB), CX
+	LEAQ         lanes_AVX2<>+32(SB), SI
 	SHLQ         $0x02, AX
-	SUBQ         AX, CX
-	TESTQ        BX, BX
+	SUBQ         AX, SI
+	TESTQ        CX, CX
 	JZ           free_27
-	VMOVUPS      (CX), Y1
-	VMASKMOVPS   (BX), Y1, Y1
+	VMOVUPS      (SI), Y1
+	VMASKMOVPS   (CX), Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y1, Y2, Y2
 	VADDPS       Y1, Y4, Y4
 	VADDPS       Y1, Y6, Y6
 
 free_27:
-	VMOVUPS    (CX), Y1
-	VMASKMOVPS Y0, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y2, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y4, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y6, Y1, (R8)
-	ADDQ       R9, R8
+	VMOVUPS    (SI), Y1
+	VMASKMOVPS Y0, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y2, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y4, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y6, Y1, (DX)
+	ADDQ       BX, DX
 	JMP        done_26
 
 full_25:
-	TESTQ   BX, BX
+	TESTQ   CX, CX
 	JZ      free_28
-	VMOVUPS (BX), Y1
+	VMOVUPS (CX), Y1
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y1, Y2, Y2
 	VADDPS  Y1, Y4, Y4
 	VADDPS  Y1, Y6, Y6
 
 free_28:
-	VMOVUPS Y0, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y2, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y4, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y6, (R8)
-	ADDQ    R9, R8
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y6, (DX)
+	ADDQ    BX, DX
 
 done_26:
 	VZEROUPPER
 	RET
 
-// func int8Words5x8AVX2(t *int8Args)
+// func int8Words5x8AVX2(t *groupedArgs)
 // Requires: AVX, AVX2
 TEXT ·int8Words5x8AVX2(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
@@ -639,70 +639,70 @@ loop_29:
 	ADDQ         $0x00000080, DX
 	DECQ         SI
 	JNZ          loop_29
-	MOVQ         184(AX), CX
-	MOVQ         160(AX), DX
-	MOVQ         208(AX), BX
-	MOVQ         112(AX), SI
-	MOVQ         136(AX), DI
-	MOVQ         64(AX), R8
-	MOVQ         88(AX), R9
-	SHLQ         $0x02, R9
-	MOVQ         104(AX), AX
 	VPHADDD      Y1, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (DI), Y1
+	VPHADDD      Y3, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPHADDD      Y5, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPHADDD      Y9, Y8, Y8
+	VPERMQ       $0xd8, Y8, Y8
+	MOVQ         184(AX), CX
+	MOVQ         160(AX), DX
+	MOVQ         112(AX), BX
+	MOVQ         136(AX), SI
+	VPBROADCASTD (SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VBROADCASTSS (SI), Y1
+	VBROADCASTSS (BX), Y1
 	VMULPS       Y1, Y0, Y0
 	VMULPS       (DX), Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	VPBROADCASTD 4(DI), Y1
+	VPBROADCASTD 4(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 4(SI), Y1
+	VBROADCASTSS 4(BX), Y1
 	VMULPS       Y1, Y2, Y2
 	VMULPS       (DX), Y2, Y2
-	VPHADDD      Y5, Y4, Y4
-	VPERMQ       $0xd8, Y4, Y4
-	VPBROADCASTD 8(DI), Y1
+	VPBROADCASTD 8(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 8(SI), Y1
+	VBROADCASTSS 8(BX), Y1
 	VMULPS       Y1, Y4, Y4
 	VMULPS       (DX), Y4, Y4
-	VPHADDD      Y7, Y6, Y6
-	VPERMQ       $0xd8, Y6, Y6
-	VPBROADCASTD 12(DI), Y1
+	VPBROADCASTD 12(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 12(SI), Y1
+	VBROADCASTSS 12(BX), Y1
 	VMULPS       Y1, Y6, Y6
 	VMULPS       (DX), Y6, Y6
-	VPHADDD      Y9, Y8, Y8
-	VPERMQ       $0xd8, Y8, Y8
-	VPBROADCASTD 16(DI), Y1
+	VPBROADCASTD 16(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
-	VBROADCASTSS 16(SI), Y1
+	VBROADCASTSS 16(BX), Y1
 	VMULPS       Y1, Y8, Y8
 	VMULPS       (DX), Y8, Y8
+	MOVQ         208(AX), CX
+	MOVQ         64(AX), DX
+	MOVQ         88(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         104(AX), AX
 	CMPQ         AX, $0x08
 	JE           full_30
 	SUBQ         $0x00, AX
-	LEAQ         lanes_AVX2<>+32(SB), CX
+	LEAQ         lanes_AVX2<>+32(SB), SI
 	SHLQ         $0x02, AX
-	SUBQ         AX, CX
-	TESTQ        BX, BX
+	SUBQ         AX, SI
+	TESTQ        CX, CX
 	JZ           free_32
-	VMOVUPS      (CX), Y1
-	VMASKMOVPS   (BX), Y1, Y1
+	VMOVUPS      (SI), Y1
+	VMASKMOVPS   (CX), Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y1, Y2, Y2
 	VADDPS       Y1, Y4, Y4
@@ -710,23 +710,23 @@ loop_29:
 	VADDPS       Y1, Y8, Y8
 
 free_32:
-	VMOVUPS    (CX), Y1
-	VMASKMOVPS Y0, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y2, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y4, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y6, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y8, Y1, (R8)
-	ADDQ       R9, R8
+	VMOVUPS    (SI), Y1
+	VMASKMOVPS Y0, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y2, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y4, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y6, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y8, Y1, (DX)
+	ADDQ       BX, DX
 	JMP        done_31
 
 full_30:
-	TESTQ   BX, BX
+	TESTQ   CX, CX
 	JZ      free_33
-	VMOVUPS (BX), Y1
+	VMOVUPS (CX), Y1
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y1, Y2, Y2
 	VADDPS  Y1, Y4, Y4
@@ -734,22 +734,22 @@ full_30:
 	VADDPS  Y1, Y8, Y8
 
 free_33:
-	VMOVUPS Y0, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y2, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y4, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y6, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y8, (R8)
-	ADDQ    R9, R8
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y6, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y8, (DX)
+	ADDQ    BX, DX
 
 done_31:
 	VZEROUPPER
 	RET
 
-// func int8Words6x8AVX2(t *int8Args)
+// func int8Words6x8AVX2(t *groupedArgs)
 // Requires: AVX, AVX2
 TEXT ·int8Words6x8AVX2(SB), NOSPLIT, $0-8
 	MOVQ   t+0(FP), AX
@@ -809,79 +809,79 @@ loop_34:
 	ADDQ         $0x00000080, DX
 	DECQ         SI
 	JNZ          loop_34
-	MOVQ         184(AX), CX
-	MOVQ         160(AX), DX
-	MOVQ         208(AX), BX
-	MOVQ         112(AX), SI
-	MOVQ         136(AX), DI
-	MOVQ         64(AX), R8
-	MOVQ         88(AX), R9
-	SHLQ         $0x02, R9
-	MOVQ         104(AX), AX
 	VPHADDD      Y1, Y0, Y0
 	VPERMQ       $0xd8, Y0, Y0
-	VPBROADCASTD (DI), Y1
+	VPHADDD      Y3, Y2, Y2
+	VPERMQ       $0xd8, Y2, Y2
+	VPHADDD      Y5, Y4, Y4
+	VPERMQ       $0xd8, Y4, Y4
+	VPHADDD      Y7, Y6, Y6
+	VPERMQ       $0xd8, Y6, Y6
+	VPHADDD      Y9, Y8, Y8
+	VPERMQ       $0xd8, Y8, Y8
+	VPHADDD      Y11, Y10, Y10
+	VPERMQ       $0xd8, Y10, Y10
+	MOVQ         184(AX), CX
+	MOVQ         160(AX), DX
+	MOVQ         112(AX), BX
+	MOVQ         136(AX), SI
+	VPBROADCASTD (SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y0, Y0
 	VCVTDQ2PS    Y0, Y0
-	VBROADCASTSS (SI), Y1
+	VBROADCASTSS (BX), Y1
 	VMULPS       Y1, Y0, Y0
 	VMULPS       (DX), Y0, Y0
-	VPHADDD      Y3, Y2, Y2
-	VPERMQ       $0xd8, Y2, Y2
-	VPBROADCASTD 4(DI), Y1
+	VPBROADCASTD 4(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y2, Y2
 	VCVTDQ2PS    Y2, Y2
-	VBROADCASTSS 4(SI), Y1
+	VBROADCASTSS 4(BX), Y1
 	VMULPS       Y1, Y2, Y2
 	VMULPS       (DX), Y2, Y2
-	VPHADDD      Y5, Y4, Y4
-	VPERMQ       $0xd8, Y4, Y4
-	VPBROADCASTD 8(DI), Y1
+	VPBROADCASTD 8(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y4, Y4
 	VCVTDQ2PS    Y4, Y4
-	VBROADCASTSS 8(SI), Y1
+	VBROADCASTSS 8(BX), Y1
 	VMULPS       Y1, Y4, Y4
 	VMULPS       (DX), Y4, Y4
-	VPHADDD      Y7, Y6, Y6
-	VPERMQ       $0xd8, Y6, Y6
-	VPBROADCASTD 12(DI), Y1
+	VPBROADCASTD 12(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y6, Y6
 	VCVTDQ2PS    Y6, Y6
-	VBROADCASTSS 12(SI), Y1
+	VBROADCASTSS 12(BX), Y1
 	VMULPS       Y1, Y6, Y6
 	VMULPS       (DX), Y6, Y6
-	VPHADDD      Y9, Y8, Y8
-	VPERMQ       $0xd8, Y8, Y8
-	VPBROADCASTD 16(DI), Y1
+	VPBROADCASTD 16(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y8, Y8
 	VCVTDQ2PS    Y8, Y8
-	VBROADCASTSS 16(SI), Y1
+	VBROADCASTSS 16(BX), Y1
 	VMULPS       Y1, Y8, Y8
 	VMULPS       (DX), Y8, Y8
-	VPHADDD      Y11, Y10, Y10
-	VPERMQ       $0xd8, Y10, Y10
-	VPBROADCASTD 20(DI), Y1
+	VPBROADCASTD 20(SI), Y1
 	VPMULLD      (CX), Y1, Y1
 	VPSUBD       Y1, Y10, Y10
 	VCVTDQ2PS    Y10, Y10
-	VBROADCASTSS 20(SI), Y1
+	VBROADCASTSS 20(BX), Y1
 	VMULPS       Y1, Y10, Y10
 	VMULPS       (DX), Y10, Y10
+	MOVQ         208(AX), CX
+	MOVQ         64(AX), DX
+	MOVQ         88(AX), BX
+	SHLQ         $0x02, BX
+	MOVQ         104(AX), AX
 	CMPQ         AX, $0x08
 	JE           full_35
 	SUBQ         $0x00, AX
-	LEAQ         lanes_AVX2<>+32(SB), CX
+	LEAQ         lanes_AVX2<>+32(SB), SI
 	SHLQ         $0x02, AX
-	SUBQ         AX, CX
-	TESTQ        BX, BX
+	SUBQ         AX, SI
+	TESTQ        CX, CX
 	JZ           free_37
-	VMOVUPS      (CX), Y1
-	VMASKMOVPS   (BX), Y1, Y1
+	VMOVUPS      (SI), Y1
+	VMASKMOVPS   (CX), Y1, Y1
 	VADDPS       Y1, Y0, Y0
 	VADDPS       Y1, Y2, Y2
 	VADDPS       Y1, Y4, Y4
@@ -890,25 +890,25 @@ loop_34:
 	VADDPS       Y1, Y10, Y10
 
 free_37:
-	VMOVUPS    (CX), Y1
-	VMASKMOVPS Y0, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y2, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y4, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y6, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y8, Y1, (R8)
-	ADDQ       R9, R8
-	VMASKMOVPS Y10, Y1, (R8)
-	ADDQ       R9, R8
+	VMOVUPS    (SI), Y1
+	VMASKMOVPS Y0, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y2, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y4, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y6, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y8, Y1, (DX)
+	ADDQ       BX, DX
+	VMASKMOVPS Y10, Y1, (DX)
+	ADDQ       BX, DX
 	JMP        done_36
 
 full_35:
-	TESTQ   BX, BX
+	TESTQ   CX, CX
 	JZ      free_38
-	VMOVUPS (BX), Y1
+	VMOVUPS (CX), Y1
 	VADDPS  Y1, Y0, Y0
 	VADDPS  Y1, Y2, Y2
 	VADDPS  Y1, Y4, Y4
@@ -917,18 +917,18 @@ full_35:
 	VADDPS  Y1, Y10, Y10
 
 free_38:
-	VMOVUPS Y0, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y2, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y4, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y6, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y8, (R8)
-	ADDQ    R9, R8
-	VMOVUPS Y10, (R8)
-	ADDQ    R9, R8
+	VMOVUPS Y0, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y2, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y4, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y6, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y8, (DX)
+	ADDQ    BX, DX
+	VMOVUPS Y10, (DX)
+	ADDQ    BX, DX
 
 done_36:
 	VZEROUPPER

@@ -17,72 +17,72 @@ func quantiseBytesAVX512(dst *byte, x []float32, inverse float32, zero int32)
 // int8VNNI1x32AVX512 computes 1 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI1x32AVX512(t *int8Args)
+func int8VNNI1x32AVX512(t *groupedArgs)
 
 // int8VNNI2x32AVX512 computes 2 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI2x32AVX512(t *int8Args)
+func int8VNNI2x32AVX512(t *groupedArgs)
 
 // int8VNNI3x32AVX512 computes 3 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI3x32AVX512(t *int8Args)
+func int8VNNI3x32AVX512(t *groupedArgs)
 
 // int8VNNI4x32AVX512 computes 4 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI4x32AVX512(t *int8Args)
+func int8VNNI4x32AVX512(t *groupedArgs)
 
 // int8VNNI5x32AVX512 computes 5 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI5x32AVX512(t *int8Args)
+func int8VNNI5x32AVX512(t *groupedArgs)
 
 // int8VNNI6x32AVX512 computes 6 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI6x32AVX512(t *int8Args)
+func int8VNNI6x32AVX512(t *groupedArgs)
 
 // int8VNNI7x32AVX512 computes 7 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI7x32AVX512(t *int8Args)
+func int8VNNI7x32AVX512(t *groupedArgs)
 
 // int8VNNI8x32AVX512 computes 8 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI8x32AVX512(t *int8Args)
+func int8VNNI8x32AVX512(t *groupedArgs)
 
 // int8VNNI9x32AVX512 computes 9 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI9x32AVX512(t *int8Args)
+func int8VNNI9x32AVX512(t *groupedArgs)
 
 // int8VNNI10x32AVX512 computes 10 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI10x32AVX512(t *int8Args)
+func int8VNNI10x32AVX512(t *groupedArgs)
 
 // int8VNNI11x32AVX512 computes 11 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI11x32AVX512(t *int8Args)
+func int8VNNI11x32AVX512(t *groupedArgs)
 
 // int8VNNI12x32AVX512 computes 12 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI12x32AVX512(t *int8Args)
+func int8VNNI12x32AVX512(t *groupedArgs)
 
 // int8VNNI13x32AVX512 computes 13 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI13x32AVX512(t *int8Args)
+func int8VNNI13x32AVX512(t *groupedArgs)
 
 // int8VNNI14x32AVX512 computes 14 rows of t, and up to 32 columns.
 //
 //go:noescape
-func int8VNNI14x32AVX512(t *int8Args)
+func int8VNNI14x32AVX512(t *groupedArgs)
 
 // quantiseWordsAVX512 computes dst = min(max(round(x·inverse) + zero, 0), 255), in whole vectors.
 //
@@ -92,69 +92,69 @@ func quantiseWordsAVX512(dst *byte, x []float32, inverse float32, zero int32)
 // int8Words1x16AVX512 computes 1 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words1x16AVX512(t *int8Args)
+func int8Words1x16AVX512(t *groupedArgs)
 
 // int8Words2x16AVX512 computes 2 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words2x16AVX512(t *int8Args)
+func int8Words2x16AVX512(t *groupedArgs)
 
 // int8Words3x16AVX512 computes 3 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words3x16AVX512(t *int8Args)
+func int8Words3x16AVX512(t *groupedArgs)
 
 // int8Words4x16AVX512 computes 4 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words4x16AVX512(t *int8Args)
+func int8Words4x16AVX512(t *groupedArgs)
 
 // int8Words5x16AVX512 computes 5 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words5x16AVX512(t *int8Args)
+func int8Words5x16AVX512(t *groupedArgs)
 
 // int8Words6x16AVX512 computes 6 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words6x16AVX512(t *int8Args)
+func int8Words6x16AVX512(t *groupedArgs)
 
 // int8Words7x16AVX512 computes 7 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words7x16AVX512(t *int8Args)
+func int8Words7x16AVX512(t *groupedArgs)
 
 // int8Words8x16AVX512 computes 8 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words8x16AVX512(t *int8Args)
+func int8Words8x16AVX512(t *groupedArgs)
 
 // int8Words9x16AVX512 computes 9 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words9x16AVX512(t *int8Args)
+func int8Words9x16AVX512(t *groupedArgs)
 
 // int8Words10x16AVX512 computes 10 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words10x16AVX512(t *int8Args)
+func int8Words10x16AVX512(t *groupedArgs)
 
 // int8Words11x16AVX512 computes 11 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words11x16AVX512(t *int8Args)
+func int8Words11x16AVX512(t *groupedArgs)
 
 // int8Words12x16AVX512 computes 12 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words12x16AVX512(t *int8Args)
+func int8Words12x16AVX512(t *groupedArgs)
 
 // int8Words13x16AVX512 computes 13 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words13x16AVX512(t *int8Args)
+func int8Words13x16AVX512(t *groupedArgs)
 
 // int8Words14x16AVX512 computes 14 rows of t, and up to 16 columns.
 //
 //go:noescape
-func int8Words14x16AVX512(t *int8Args)
+func int8Words14x16AVX512(t *groupedArgs)

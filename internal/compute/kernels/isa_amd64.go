@@ -14,6 +14,9 @@ func detect() map[ISA]*implementation {
 			if x.HasAVX512VNNI {
 				avx512.int8 = &int8VNNI
 			}
+			if x.HasAVX512BF16 {
+				avx512.dots = &bfloat16Products
+			}
 			found[AVX512] = &avx512
 		}
 	}

@@ -14,9 +14,6 @@ func checkTile(t *tileArgs, bCols int) {
 	}
 }
 
-// inside touches the last element of a matrix.
-func inside(x []float32, stride, rows, cols int) { _ = x[(rows-1)*stride+cols-1] }
-
 // wholeVectors leaves what is less than a vector to plain Go.
 func wholeVectors(vectors, rest func(dst []float32, x []uint16), lanes int) func(dst []float32, x []uint16) {
 	return func(dst []float32, x []uint16) {

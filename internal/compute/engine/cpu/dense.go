@@ -46,7 +46,11 @@ func (d *Device) Prepare(w *engine.Tensor, op engine.Transpose) engine.Weight {
 		memory := bytesOf(data(d.New(1, (kernels.Int8Len(n, k)+3)/4)))
 		weight.Prepared = kernels.NewInt8Matrix(memory, s.Bytes, w.Cols, s.Scales, n, k, flagsOf(op), d.limit)
 		return weight
-	} else if format, ok := s.Half(); ok {
+	} else if format, ok := s.Half(); ok && d.rounds && format == kernels.BFloat16 {
+		memory := halvesOf(data(d.New(1, (kernels.BFloat16Len(n, k)+1)/2)))[:kernels.BFloat16Len(n, k)]
+		weight.Prepared = kernels.NewBFloat16Matrix(memory, s.Halves, w.Cols, n, k, flagsOf(op), d.limit)
+		return weight
+	} else if ok {
 		memory := halvesOf(data(d.New(1, (kernels.HalfLen(n, k)+1)/2)))[:kernels.HalfLen(n, k)]
 		weight.Prepared = kernels.NewHalfMatrix(memory, s.Halves, format, w.Cols, n, k, flagsOf(op), d.limit)
 		return weight
@@ -111,6 +115,11 @@ func (d *Device) linear(op string, y, x *engine.Tensor, w engine.Weight, bias *e
 		return
 	case *kernels.HalfMatrix:
 		kernels.GemmHalf(data(y), n, data(x), k, prepared, x.Rows, 0, o)
+		return
+	case *kernels.BFloat16Matrix:
+		rows := &d.loops.halfRows
+		rows.Set(data(x), k, x.Rows, k, d.limit)
+		kernels.GemmBFloat16(data(y), n, rows, prepared, o)
 		return
 	case *kernels.Int8Matrix:
 		rows := &d.loops.bytes

@@ -68,4 +68,5 @@ type loops struct {
 	losses      []float64
 	turned      []float32
 	bytes       kernels.Int8Rows
+	halfRows    kernels.BFloat16Rows
 }

@@ -12,8 +12,9 @@ import (
 // Device implements [engine.Device] on the processor.
 type Device struct {
 	*memory
-	limit parallel.Limit
-	loops loops
+	limit  parallel.Limit
+	rounds bool // activations for products with matrices of bfloat16
+	loops  loops
 }
 
 // memory is that of a device and its forks.
@@ -42,18 +43,40 @@ func New() *Device { return NewLimited(0) }
 // models one.
 func NewLimited(limit parallel.Limit) *Device { return &Device{memory: new(memory), limit: limit} }
 
+// NewRounding returns such a device that rounds activations to bfloat16 for products with matrices of bfloat16, which then are the
+// processor's own; nil if it has none, or none that are faster than those of float32.
+func NewRounding(limit parallel.Limit) *Device {
+	if !kernels.HasBFloat16Products() {
+		return nil
+	}
+	d := NewLimited(limit)
+	d.rounds = true
+	return d
+}
+
+// Another returns a device that computes as d does, with memory of its own.
+func (d *Device) Another() *Device {
+	return &Device{memory: new(memory), limit: d.limit, rounds: d.rounds}
+}
+
 // Fork implements [engine.Device].
-func (d *Device) Fork() engine.Device { return &Device{memory: d.memory, limit: d.limit} }
+func (d *Device) Fork() engine.Device {
+	return &Device{memory: d.memory, limit: d.limit, rounds: d.rounds}
+}
 
 // Limit implements [engine.Device].
 func (d *Device) Limit() parallel.Limit { return d.limit }
 
 // Name implements [engine.Device].
 func (d *Device) Name() string {
-	if d.limit.Threads() == 1 {
-		return fmt.Sprintf("cpu (%s, 1 thread)", kernels.Active())
+	with := kernels.Active().String()
+	if d.rounds {
+		with += " with bfloat16"
 	}
-	return fmt.Sprintf("cpu (%s, %d threads)", kernels.Active(), d.limit.Threads())
+	if d.limit.Threads() == 1 {
+		return fmt.Sprintf("cpu (%s, 1 thread)", with)
+	}
+	return fmt.Sprintf("cpu (%s, %d threads)", with, d.limit.Threads())
 }
 
 // New implements [engine.Device]. Memory that was freed is used again, and so is the

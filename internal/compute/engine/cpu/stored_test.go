@@ -3,6 +3,7 @@ package cpu
 import (
 	"math"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -167,6 +168,69 @@ func TestStoredWeights(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A device that rounds activations multiplies matrices of bfloat16 as the kernel says, close to float32, also over a vocabulary and in its
+// forks; other formats stay exact.
+func TestRoundingDevice(t *testing.T) {
+	d := NewRounding(2)
+	if d == nil {
+		t.Skip("not run: this processor has no fast products of bfloat16")
+	}
+	if want := "cpu (" + kernels.Active().String() + " with bfloat16, "; !strings.HasPrefix(d.Name(), want) {
+		t.Errorf("the device is %q", d.Name())
+	}
+	const m, hidden, out = 13, 37, 2*lossTask + 70
+	for _, op := range []engine.Transpose{engine.NN, engine.NT} {
+		rows, cols := hidden, out
+		if op == engine.NT {
+			rows, cols = out, hidden
+		}
+		for name, s := range storedCases(rows, cols) {
+			for _, d := range []*Device{d, d.Another(), d.Fork().(*Device)} {
+				plain := New()
+				x, bias := random(m*hidden, "x"), random(out, "bias")
+				labels := randomRows(m, out)
+				compute := func(d *Device) (y, h *engine.Tensor, loss float32) {
+					x, bias := d.Wrap(m, hidden, x), d.Wrap(1, out, bias)
+					w := d.Prepare(d.Store(s), op)
+					y, h = d.New(m, out), d.New(m, out)
+					d.Linear(h, x, w, bias)
+					d.LinearActivate(y, h, x, w, bias, engine.GELU)
+					l, stats := d.New(1, 1), d.New(m, 1)
+					d.VocabularyLoss(l, stats, x, w, bias, labels, 0.1)
+					return y, h, data(l)[0]
+				}
+				y, h, loss := compute(d)
+				wantY, wantH, wantLoss := compute(plain)
+				if name != "bfloat16" {
+					if !sameBits(data(y), data(wantY)) || !sameBits(data(h), data(wantH)) || loss != wantLoss {
+						t.Errorf("%s, product %d: differs from float32", name, op)
+					}
+					continue
+				}
+				w := d.Prepare(d.Store(s), op)
+				var rounded kernels.BFloat16Rows
+				rounded.Set(x, hidden, m, hidden, 1)
+				kernel := make([]float32, m*out)
+				kernels.GemmBFloat16(kernel, out, &rounded, w.Prepared.(*kernels.BFloat16Matrix), kernels.Options{Bias: bias})
+				if !sameBits(data(h), kernel) {
+					t.Errorf("product %d: not the kernel's", op)
+				}
+				var off, size float64
+				for i, v := range data(h) {
+					off, size = off+math.Pow(float64(v-data(wantH)[i]), 2), size+math.Pow(float64(data(wantH)[i]), 2)
+				}
+				if off == 0 || off > 1e-5*size || math.Abs(float64(loss-wantLoss)) > 0.01 {
+					t.Errorf("product %d: off by %g of %g, the loss is %g, in float32 %g", op, off, size, loss, wantLoss)
+				}
+				d.Activate(wantY, h, engine.Epilogue{Activation: engine.GELU})
+				if !sameBits(data(y), data(wantY)) {
+					t.Errorf("product %d: with GELU", op)
+				}
+			}
+		}
+	}
 }
 
 // What is kept of a weight is a quarter of float32, with the scales, or half of it.

@@ -23,10 +23,12 @@ const fewRows = 64
 
 // vocabulary is a block of the logits x·w + bias (or x·wᵀ) with its operands and results.
 type vocabulary struct {
-	x, xt, w, bias []float32           // xt is xᵀ, of few rows
-	w8             *kernels.Int8Matrix // instead of w, with
-	x8             *kernels.Int8Rows   // x
-	w16            *kernels.HalfMatrix // instead of w
+	x, xt, w, bias []float32               // xt is xᵀ, of few rows
+	w8             *kernels.Int8Matrix     // instead of w, with
+	x8             *kernels.Int8Rows       // x
+	w16            *kernels.HalfMatrix     // instead of w
+	rounded        *kernels.BFloat16Matrix // instead of w, with
+	xRounded       *kernels.BFloat16Rows   // x
 	ldxt           int
 	op             engine.Transpose
 	rows           int
@@ -131,6 +133,8 @@ func newVocabulary(name string, stats, x *engine.Tensor, w engine.Weight, bias *
 		a.w8 = matrix
 	case *kernels.HalfMatrix:
 		a.w16 = matrix
+	case *kernels.BFloat16Matrix:
+		a.rounded = matrix
 	default:
 		a.w = data(w.Tensor)
 	}
@@ -143,6 +147,11 @@ func (a *vocabulary) block(d *Device, x, stats *engine.Tensor, labels []int32, t
 	end := min(top+lossRows, x.Rows)
 	b.rows, b.labels = end-top, labels[top:end]
 	b.x, b.stats = data(x)[top*x.Cols:], data(stats)[top:end]
+	if b.rounded != nil {
+		b.xRounded = &d.loops.halfRows
+		b.xRounded.Set(b.x, x.Cols, b.rows, x.Cols, d.limit)
+		return b
+	}
 	if b.w8 != nil {
 		b.x8 = &d.loops.bytes
 		b.x8.Set(b.x, x.Cols, b.rows, x.Cols, d.limit)
@@ -177,6 +186,9 @@ func (a *vocabulary) logits(s *scratch, lo, hi int) matrix {
 	switch o := (kernels.Options{Limit: 1, Bias: a.bias[lo:hi]}); {
 	case a.w16 != nil:
 		kernels.GemmHalf(y.x, y.ld, a.x, a.hidden, a.w16.Columns(lo, hi), a.rows, 0, o)
+		return y
+	case a.rounded != nil:
+		kernels.GemmBFloat16(y.x, y.ld, a.xRounded, a.rounded.Columns(lo, hi), o)
 		return y
 	case a.w8 != nil:
 		kernels.GemmInt8(y.x, y.ld, a.x8, a.w8.Columns(lo, hi), o)

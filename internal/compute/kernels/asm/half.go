@@ -28,7 +28,57 @@ func generateHalf(g *generator) {
 			g.halfTile(f.name, rows, 2, f.load)
 		}
 	}
+	if g.wide() {
+		g.groupedTiles("dot", g.dots)
+		g.round()
+		g.dotPeak()
+	}
 }
+
+// dots multiplies two bfloat16 by two in each lane and adds both to it.
+func (g *generator) dots() grouped {
+	w := g.vnni()
+	w.scaled = false
+	w.multiply = func(element reg.VecVirtual, b, sums []reg.VecVirtual) {
+		for j := range sums {
+			g.pairs(b[j], element, sums[j])
+		}
+	}
+	return w
+}
+
+// round writes the rounding of a row to bfloat16.
+func (g *generator) round() {
+	g.function("roundBFloat16", "func(dst *byte, x []float32)", "rounds x to bfloat16, to the nearest and of two to the even one, in whole vectors.")
+	dst, p, n := g.param("dst"), g.slices("x"), g.length("x")
+	g.eachVector(n, []reg.GPVirtual{p[0]}, 1, func(j int, k *mask) {
+		v := g.vec()
+		g.load(g.at(p[0], j), k, v)
+		g.evex("VCVTNEPS2BF16", v, v.AsY())
+		g.VMOVDQU(v.AsY(), operand.Mem{Base: dst})
+		g.ADDQ(operand.U8(uint8(g.bytes()/2)), dst)
+	})
+	g.ret()
+}
+
+// dotPeak writes what peak does for products of bfloat16.
+func (g *generator) dotPeak() {
+	g.function("dotPeak", "func(n int)", "does n times 24 products of 32 pairs of bfloat16.")
+	n, factor := g.param("n"), g.vec()
+	g.zero(factor)
+	list := g.zeros(24)
+	loop := g.label("loop")
+	g.Label(loop)
+	for _, v := range list {
+		g.pairs(factor, factor, v)
+	}
+	g.DECQ(n)
+	g.JG(operand.LabelRef(loop))
+	g.ret()
+}
+
+// pairs adds to sums the products of pairs of bfloat16.
+func (g *generator) pairs(x, y, sums reg.VecVirtual) { g.evex("VDPBF16PS", x, y, sums) }
 
 // halfTile writes a tile of few rows, which wait for memory: it widens B as it multiplies, and fetches a cache line of the next panel in
 // every step. The order of sums is that of other tiles.

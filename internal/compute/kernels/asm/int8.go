@@ -16,10 +16,10 @@ func generateInt8(g *generator) {
 	g.span()
 	if g.wide() {
 		g.quantise("Bytes")
-		g.int8Tiles("VNNI", g.vnni)
+		g.groupedTiles("int8VNNI", g.vnni)
 	}
 	g.quantise("Words")
-	g.int8Tiles("Words", g.words)
+	g.groupedTiles("int8Words", g.words)
 }
 
 // span writes what finds the range of a row.
@@ -86,8 +86,8 @@ func (g *generator) spreadInt(at operand.Mem) reg.VecVirtual {
 	return v
 }
 
-// int8Args is the type of the same name in the package kernels.
-var int8Args = named("int8Args", `struct {
+// groupedArgs is the type of the same name in the package kernels.
+var groupedArgs = named("groupedArgs", `struct {
 	a      []byte
 	aRow   int
 	b      []int8
@@ -103,11 +103,11 @@ var int8Args = named("int8Args", `struct {
 	bias   []float32
 }`)
 
-var int8Signature = gotypes.NewSignature(nil, types.NewSignatureType(nil, nil, nil,
-	types.NewTuple(types.NewParam(token.NoPos, nil, "t", types.NewPointer(int8Args))), nil, false))
+var groupedSignature = gotypes.NewSignature(nil, types.NewSignatureType(nil, nil, nil,
+	types.NewTuple(types.NewParam(token.NoPos, nil, "t", types.NewPointer(groupedArgs))), nil, false))
 
-// integers is a way to multiply: what one group of four steps of K adds to the sums of one row, and how sums become one of each column.
-type integers struct {
+// grouped is a way to multiply: what one group of steps of K adds to the sums of one row, and how sums become one of each column.
+type grouped struct {
 	rows, columns int // of the largest tile
 	perRow        int // registers of sums
 	groupBytes    int // of A
@@ -115,18 +115,14 @@ type integers struct {
 	element       func(at operand.Mem) reg.VecVirtual
 	multiply      func(element reg.VecVirtual, b, sums []reg.VecVirtual)
 	join          func(sums []reg.VecVirtual) []reg.VecVirtual
+	scaled        bool // sums are integers, with scales
 }
 
 // vnni multiplies four bytes by four in each lane and adds all to it.
-func (g *generator) vnni() integers {
-	return integers{
-		rows: 14, columns: 32, perRow: 2, groupBytes: 4,
-		load: func(at func(i int) operand.Mem) []reg.VecVirtual {
-			b := []reg.VecVirtual{g.vec(), g.vec()}
-			g.VMOVDQU32(at(0), b[0])
-			g.VMOVDQU32(at(64), b[1])
-			return b
-		},
+func (g *generator) vnni() grouped {
+	return grouped{
+		rows: 14, columns: 32, perRow: 2, groupBytes: 4, scaled: true,
+		load:    g.groupsOf32,
 		element: g.spreadInt,
 		multiply: func(element reg.VecVirtual, b, sums []reg.VecVirtual) {
 			for j := range sums {
@@ -137,10 +133,18 @@ func (g *generator) vnni() integers {
 	}
 }
 
+// groupsOf32 loads a group of 32 columns.
+func (g *generator) groupsOf32(at func(i int) operand.Mem) []reg.VecVirtual {
+	b := []reg.VecVirtual{g.vec(), g.vec()}
+	g.VMOVDQU32(at(0), b[0])
+	g.VMOVDQU32(at(64), b[1])
+	return b
+}
+
 // words multiplies 16-bit numbers, in which no sum of two products saturates, and leaves two sums for each column.
-func (g *generator) words() integers {
-	w := integers{
-		rows: 6, columns: 8, perRow: 2, groupBytes: 8,
+func (g *generator) words() grouped {
+	w := grouped{
+		rows: 6, columns: 8, perRow: 2, groupBytes: 8, scaled: true,
 		load: func(at func(i int) operand.Mem) []reg.VecVirtual {
 			b := []reg.VecVirtual{g.vec(), g.vec()}
 			for j := range b {
@@ -189,20 +193,20 @@ func (g *generator) everySecond(first int) operand.Mem {
 	})
 }
 
-// int8Tiles writes a function for every height of a tile.
-func (g *generator) int8Tiles(name string, way func() integers) {
+// groupedTiles writes a function for every height of a tile.
+func (g *generator) groupedTiles(name string, way func() grouped) {
 	for rows := 1; rows <= way().rows; rows++ {
-		g.int8Tile(name, rows, way())
+		g.groupedTile(name, rows, way())
 	}
 }
 
-// int8Tile writes a micro-kernel: it runs down all of K with the sums of the tile in registers, and ends with
-// ((sum - zero·sums)·scale)·scales + bias, rounded after each step.
-func (g *generator) int8Tile(name string, rows int, w integers) {
-	name = fmt.Sprintf("int8%s%dx%d%s", name, rows, w.columns, g.isa.name)
+// groupedTile writes a micro-kernel: it runs down all of K with the sums of the tile in registers, and ends with
+// ((sum - zero·sums)·scale)·scales + bias, rounded after each step, where there are scales, else with sum + bias.
+func (g *generator) groupedTile(name string, rows int, w grouped) {
+	name = fmt.Sprintf("%s%dx%d%s", name, rows, w.columns, g.isa.name)
 	g.Function(name)
 	g.Attributes(attr.NOSPLIT)
-	g.Signature(int8Signature)
+	g.Signature(groupedSignature)
 	g.Doc(fmt.Sprintf("%s computes %d rows of t, and up to %d columns.", name, rows, w.columns))
 	g.Pragma("noescape")
 
@@ -225,23 +229,15 @@ func (g *generator) int8Tile(name string, rows int, w integers) {
 	g.DECQ(groups)
 	g.JNZ(operand.LabelRef(loop))
 
-	sums, scales, bias := g.base(args, "sums"), g.base(args, "scales"), g.base(args, "bias")
-	scale, zero := g.base(args, "scale"), g.base(args, "zero")
-	c, ldc, cols := g.base(args, "c"), g.stride(args, "ldc"), g.field(args, "cols")
-	full, done := g.label("full"), g.label("done")
 	for i := range acc {
 		acc[i] = w.join(acc[i])
-		for j, v := range acc[i] {
-			correction := g.spreadInt(operand.Mem{Base: zero, Disp: 4 * i})
-			g.VPMULLD(g.at(sums, j), correction, correction)
-			g.VPSUBD(correction, v, v)
-			g.VCVTDQ2PS(v, v)
-			factor := g.vec()
-			g.VBROADCASTSS(operand.Mem{Base: scale, Disp: 4 * i}, factor)
-			g.VMULPS(factor, v, v)
-			g.VMULPS(g.at(scales, j), v, v)
-		}
 	}
+	if w.scaled {
+		g.applyScales(args, acc)
+	}
+	bias := g.base(args, "bias")
+	c, ldc, cols := g.base(args, "c"), g.stride(args, "ldc"), g.field(args, "cols")
+	full, done := g.label("full"), g.label("done")
 	finish := func(masks []*mask) {
 		free := g.label("free")
 		g.TESTQ(bias, bias)
@@ -288,6 +284,24 @@ func (g *generator) int8Tile(name string, rows int, w integers) {
 		g.Label(done)
 	}
 	g.ret()
+}
+
+// applyScales makes numbers of sums of integers.
+func (g *generator) applyScales(args gotypes.Component, acc [][]reg.VecVirtual) {
+	sums, scales := g.base(args, "sums"), g.base(args, "scales")
+	scale, zero := g.base(args, "scale"), g.base(args, "zero")
+	for i := range acc {
+		for j, v := range acc[i] {
+			correction := g.spreadInt(operand.Mem{Base: zero, Disp: 4 * i})
+			g.VPMULLD(g.at(sums, j), correction, correction)
+			g.VPSUBD(correction, v, v)
+			g.VCVTDQ2PS(v, v)
+			factor := g.vec()
+			g.VBROADCASTSS(operand.Mem{Base: scale, Disp: 4 * i}, factor)
+			g.VMULPS(factor, v, v)
+			g.VMULPS(g.at(scales, j), v, v)
+		}
+	}
 }
 
 // panelColumns is panelCols of the package kernels.

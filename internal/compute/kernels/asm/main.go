@@ -65,7 +65,7 @@ func write(g *generator, dir, name string) error {
 	if err != nil {
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	compile := pass.Compile
+	compile := pass.Concat(pass.Compile, pass.FunctionPass(encodeEVEX))
 	if g.onARM() {
 		if err := g.lower(file); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
