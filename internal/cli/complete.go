@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
@@ -87,6 +88,10 @@ func (a *app) completeFlag(c *cobra.Command, name string) completion {
 	switch {
 	case name == "preset" || name == "size":
 		return fixed(run.Sizes()...)
+	case name == deviceName:
+		return completeDevice
+	case name == precisionName:
+		return fixed(device.Precisions...)
 	case name == "set" || name == "grid" && a.trains(c) != nil:
 		return a.completeSettings
 	case name == "split":

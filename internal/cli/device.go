@@ -1,9 +1,11 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -26,6 +28,23 @@ var deviceNames = []string{deviceName, precisionName, devicesName}
 func deviceFlags(c *cobra.Command) {
 	c.Flags().String(deviceName, device.Default.Device, "what computes, `NAME`: cpu, cuda, rocm, tpu, oneapi or pjrt:PATH, a plugin; cuda:1 is the second")
 	c.Flags().String(precisionName, device.Default.Precision, "of products on an accelerator, `NAME`: float32, tf32, bf16, or auto: bf16 on chips that have it; on cpu bf16 is for weights of bfloat16")
+}
+
+// completeDevice completes the name of a device with those that plugins were found for. None is loaded.
+func completeDevice(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
+	list := []string{device.Processor + "\tthis machine's processor"}
+	seen := map[string]bool{device.Processor: true}
+	for _, p := range pjrt.Find() {
+		name := p.Kind
+		if name == device.Processor || !slices.Contains(device.Names, name) {
+			name = "pjrt:" + p.Path
+		}
+		if !seen[name] { // of several for a kind the first is taken
+			seen[name] = true
+			list = append(list, name+"\t"+cmp.Or(strings.TrimSpace(p.Package+" "+p.Version), p.Path))
+		}
+	}
+	return list, cobra.ShellCompDirectiveNoFileComp
 }
 
 // deviceChoice is what the flags of c choose.
@@ -103,7 +122,7 @@ func useless(c *cobra.Command, flag string) string {
 	}
 	with := "finetune, pretrain and resume, which train"
 	if flag != devicesName {
-		with = "finetune, pretrain, resume, and the commands that open a model to evaluate or ask it"
+		with = "finetune, pretrain, resume, serve, and the commands that open a model to evaluate or ask it"
 	}
 	return fmt.Sprintf("%s has no use for --%s; leave it out: it is of %s", commandName(c), flag, with)
 }

@@ -7,6 +7,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/cobra"
+
 	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 )
@@ -64,5 +66,34 @@ func TestLostDevice(t *testing.T) {
 	}
 	if other := new(app).lostDevice(crash); other != error(crash) { // a run, which explains it
 		t.Error(other)
+	}
+}
+
+// Every command computes on a device, or says that it has no use for one.
+func TestDeviceOfEveryCommand(t *testing.T) {
+	takes := map[string]bool{"finetune": true, "pretrain": true, "resume": true, "evaluate": true}
+	for _, name := range []string{"predict", "generate", "chat", "ask", "caption", "embed", "match", "index", "search", "serve"} {
+		takes[name] = true
+	}
+	refusals := 0
+	eachCommand(func(c *cobra.Command) {
+		path := strings.Fields(c.CommandPath())[1:]
+		if len(path) == 0 || c.FParseErrWhitelist.UnknownFlags { // it waits for a task
+			return
+		}
+		for _, name := range deviceNames {
+			trains := path[0] == "finetune" || path[0] == "pretrain" || path[0] == "resume"
+			want := takes[path[0]] && (trains || name != devicesName)
+			if has := c.Flags().Lookup(name) != nil; has != want {
+				t.Errorf("%s has the flag --%s: %v, want %v", c.CommandPath(), name, has, want)
+			}
+			if !want {
+				refusals++
+				refused(t, exitUsage, append(path[:len(path):len(path)], "--"+name, "2"), strings.Join(path, " ")+" has no use for --"+name+"; leave it out")
+			}
+		}
+	})
+	if refusals < 50 {
+		t.Errorf("%d flags were refused", refusals)
 	}
 }

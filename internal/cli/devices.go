@@ -61,8 +61,18 @@ func (a *app) devicesCommand() *cobra.Command {
 		Long: `List what models can be computed with: this machine's processor, and accelerators
 that a PJRT plugin is there for. Plugins are looked for where UNIMO_PJRT_PATH says,
 beside this program and in Python's environments; with PLUGIN, that file alone is
-looked at. Each is loaded by the program unimo-xla, for a moment.`,
-		Example: "  unimo devices\n  unimo devices --json\n  unimo devices xla_cuda_plugin.so",
+looked at. Each is loaded by the program unimo-xla, for a moment.
+
+--device NAME computes there: finetune, pretrain and resume train on it, evaluate
+scores, the commands that ask a model ask it there, and serve serves it. NAME is
+what stands before the colon in the list (cuda, cuda:1 for the second), or
+pjrt:PLUGIN for a file. --precision says how products are rounded there,
+--devices on how many chips a step is trained.`,
+		Example: `  unimo devices
+  unimo devices --json
+  unimo devices xla_cuda_plugin.so
+  unimo finetune sst-2 --data DIR --out RUN --device cuda --precision bf16
+  unimo serve --model RUN/best --device cuda:1`,
 		RunE: func(c *cobra.Command, args []string) error {
 			for _, plugin := range args {
 				if absent(plugin) {

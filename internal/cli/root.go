@@ -187,7 +187,8 @@ func (a *app) rootCommand() *cobra.Command {
 		Use:   "unimo",
 		Short: "Train, evaluate and run UNIMO models",
 		Long: `unimo trains, evaluates and runs UNIMO, one Transformer for text and images
-(Li et al., ACL 2021), on the CPU of this machine.
+(Li et al., ACL 2021), on the CPU of this machine or, with --device, on a GPU or
+another chip: 'unimo devices' lists what there is.
 
 Results are printed on standard output, everything else on standard error.
 With --json a failure is there as well: {"error": "...", "code": 1}.
@@ -195,7 +196,8 @@ Exit codes: 0 done, 1 failed, 2 wrong use, 130 interrupted.`,
 		Example: `  unimo demo
   unimo finetune sst-2 --data DIR --preset mini --out RUN
   unimo evaluate sst-2 --data DIR/dev.tsv --model RUN/best --json
-  unimo predict --model RUN/best "a gripping and funny film"`,
+  unimo predict --model RUN/best "a gripping and funny film"
+  unimo predict --model RUN/best --device cuda - < sentences.txt`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 		PersistentPreRunE: func(c *cobra.Command, _ []string) error {

@@ -278,6 +278,12 @@ func TestSettingFlagAssignments(t *testing.T) {
 }
 
 func TestCompletion(t *testing.T) {
+	dir := t.TempDir()
+	cuda, strange := filepath.Join(dir, "xla_cuda_plugin.so"), filepath.Join(dir, "pjrt_plugin_of_mine.so")
+	for _, path := range []string{cuda, strange} {
+		writeFile(t, path, "")
+	}
+	t.Setenv("UNIMO_PJRT_PATH", cuda+string(filepath.ListSeparator)+strange)
 	for _, c := range []struct {
 		args []string
 		want string
@@ -295,6 +301,9 @@ func TestCompletion(t *testing.T) {
 		{[]string{"features", "extract", "--extractor", ""}, "statistics\n"},
 		{[]string{"evaluate", "snli-ve", "--pictures", ""}, "shuffled\nhidden\n"},
 		{[]string{"convert", "--format", ""}, "safetensors-folder\n"},
+		{[]string{"predict", "--device", ""}, "cpu\tthis machine's processor\ncuda\t" + cuda + "\npjrt:" + strange + "\t"},
+		{[]string{"finetune", "sst-2", "--device", ""}, "cuda\t"},
+		{[]string{"serve", "--precision", ""}, "tf32\nbf16\n"},
 		{[]string{"help", "data", ""}, "validate\t"},
 		{[]string{"completion", ""}, "fish\n"},
 	} {
