@@ -45,7 +45,7 @@ func (r *run) openDevice(ctx context.Context, s *CommonSettings) (err error) {
 	return nil
 }
 
-// savingPatience is how long an accelerator may take for the rest of a step, and to give back what is saved, when the run is interrupted.
+// savingPatience is how long an accelerator may take to answer when the run is interrupted, which ends the step and saves.
 const savingPatience = 30 * time.Second
 
 // deviceOptions are those of the devices that runs open.

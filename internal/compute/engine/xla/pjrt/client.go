@@ -55,7 +55,7 @@ type Options struct {
 	Log    io.Writer      // what the plugin writes to standard error; nil: only the end is kept, for errors
 
 	// Context ends what is waited for: at once where a plugin is being loaded or a program compiled, which may take minutes. Anything else may
-	// take so long then, Patience. The helper program is killed, and all calls return an [EndedError]. nil: nothing does.
+	// take so long then, Patience, or twice as long as anything has taken. The helper program is killed, and all calls return an [EndedError]. nil: nothing does.
 	Context  context.Context
 	Patience time.Duration
 }
@@ -133,6 +133,7 @@ type Client struct {
 	ended    atomic.Pointer[EndedError] // why the helper program was killed
 	context  context.Context
 	patience time.Duration
+	longest  time.Duration // that an answer took, but for those of askFor
 	helper   *process
 }
 
@@ -202,7 +203,11 @@ func seesNone(plugin string, err error) error {
 }
 
 // ask sends what waits and reads the answer to its last request. The answer is good until the next one.
-func (c *Client) ask() (*wire.Fields, error) { return c.answer(c.patience) }
+func (c *Client) ask() (*wire.Fields, error) {
+	began := time.Now()
+	defer func() { c.longest = max(c.longest, time.Since(began)) }()
+	return c.answer(c.patient())
+}
 
 // askFor is ask for something that takes long, with other patience.
 func (c *Client) askFor(what string, patience time.Duration) (*wire.Fields, error) {
@@ -235,6 +240,12 @@ func (c *Client) answer(patience time.Duration) (*wire.Fields, error) {
 	return nil, c.fail(fmt.Errorf("unimo-xla answered %d", m[0]))
 }
 
+// maxPatience bounds what comes of a helper program that was stopped for some time and went on.
+const maxPatience = 10 * time.Minute
+
+// patient is how long an answer may take after the context has ended. A device is known by then: what it does takes longer on a slow one.
+func (c *Client) patient() time.Duration { return max(c.patience, min(2*c.longest, maxPatience)) }
+
 // hurry kills the helper program where the context ends before the caller calls stop, and patience later. While the context lasts a
 // helper program may take as long as it likes, or be stopped.
 func (c *Client) hurry(patience time.Duration) (stop func()) {
@@ -266,7 +277,7 @@ func (c *Client) end(why *EndedError) {
 
 // flush sends what waits.
 func (c *Client) flush() error {
-	defer c.hurry(c.patience)() // its socket may be full
+	defer c.hurry(c.patient())() // its socket may be full
 	return c.send()
 }
 
@@ -530,7 +541,7 @@ func (c *Client) load(op wire.Op, data []byte, s signature, o CompileOptions) (E
 		return 0, err
 	}
 	c.out = wire.End(wire.AppendBytes(m, data), from)
-	what, patience := "load ", c.patience
+	what, patience := "load ", c.patient()
 	if op == wire.OpCompile {
 		what = "compile "
 		if c.context != nil && c.context.Err() == nil { // else it is needed to save

@@ -529,6 +529,27 @@ func TestContextEnds(t *testing.T) {
 	}
 }
 
+// A device that has taken long to answer may take twice as long at the end.
+func TestPatienceWithASlowDevice(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	c, err := startFake(t, Options{Plugin: "fake", Context: ctx, Patience: time.Millisecond})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	for _, does := range []string{"naps", "lasts"} {
+		_, _, y := begun(t, c, does)
+		if does == "lasts" {
+			cancel()
+		}
+		err = c.Download(y, make([]byte, 24))
+	}
+	if ended, ok := errors.AsType[*EndedError](err); !ok || ended.After < 800*time.Millisecond || ended.After > maxPatience {
+		t.Errorf("%v, want it to be after 0.8 s at least", err)
+	}
+}
+
 // parent starts a helper program, says its process, and keeps it at work.
 func parent() int {
 	os.Setenv(roleVariable, "helper")

@@ -112,6 +112,8 @@ func (p *fakeProgram) Execute(device int, args, results [][]helper.Buffer) error
 		fmt.Fprintln(os.Stderr, "F0000 Check failed: it is so")
 		syscall.Kill(os.Getpid(), syscall.SIGABRT)
 		select {}
+	case strings.Contains(p.text, "@naps"):
+		time.Sleep(400 * time.Millisecond)
 	case strings.Contains(p.text, "@lasts"):
 		time.Sleep(time.Hour)
 	}

@@ -116,7 +116,7 @@ func (e *EndedError) Said() string {
 	if e.After == 0 {
 		return "unimo-xla was ended; it was to " + what
 	}
-	return fmt.Sprintf("unimo-xla did not answer for %v, and was ended; it was to %s", e.After, what)
+	return fmt.Sprintf("unimo-xla did not answer for %v, and was ended; it was to %s", e.After.Round(time.Millisecond), what)
 }
 
 // Unwrap returns the context's error.
