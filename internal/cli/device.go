@@ -109,7 +109,7 @@ func (a *app) compiled(n xla.Notice) {
 
 // closeDevice ends the accelerator of the command, if it has one.
 func (a *app) closeDevice() {
-	if a.device != nil {
+	if a.device != nil && a.device.Accelerated() {
 		a.log.Debug(a.device.Report())
 		a.device.Close()
 	}

@@ -1,8 +1,10 @@
 package cli
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -43,6 +45,32 @@ func TestDeviceFlags(t *testing.T) {
 	}
 	if !absent(out) {
 		t.Error("a run's folder was made")
+	}
+}
+
+// A model of bfloat16 on a processor that rounds answers as in float32, nearly. Where the processor has no such products that is said.
+func TestPrecisionOfTheProcessor(t *testing.T) {
+	half := filepath.Join(t.TempDir(), "half")
+	must(t, "convert", "--dtype", "bfloat16", filepath.Join("..", "..", "testdata", "films.model"), half)
+	answer := func(precision string) (label string, probability float64, stderr string) {
+		t.Helper()
+		r := must(t, "predict", "--json", "--model", half, "--precision", precision, "a wonderful film")
+		var a struct {
+			Label         string
+			Probabilities map[string]float64
+		}
+		if err := json.Unmarshal([]byte(r.stdout), &a); err != nil || a.Label == "" {
+			t.Fatalf("%v: %s", err, r.stdout)
+		}
+		return a.Label, a.Probabilities[a.Label], r.stderr
+	}
+	label, want, _ := answer("float32")
+	rounded, got, said := answer("bf16")
+	if rounded != label || math.Abs(got-want) > 0.02 {
+		t.Errorf("%s with %g, in float32 %s with %g", rounded, got, label, want)
+	}
+	if exact := strings.Contains(said, "no products of bfloat16"); exact != (got == want) {
+		t.Errorf("%g, in float32 %g, and what is said is %q", got, want, said)
 	}
 }
 

@@ -142,7 +142,7 @@ func TestServeUsage(t *testing.T) {
 		"does not exist":                 {[]string{"--model", "x=" + films + "x"}, exitFailed},
 		"no place to fetch":              {[]string{"--model", films, "--fetch", "example.com"}, exitUsage},
 		`unknown device "gpu"`:           {[]string{"--model", films, "--device", "gpu"}, exitUsage},
-		"float32 alone":                  {[]string{"--model", films, "--precision", "bf16"}, exitUsage},
+		"does not have":                  {[]string{"--model", films, "--precision", "tf32"}, exitUsage},
 		"none.so":                        {[]string{"--model", films, "--listen", "127.0.0.1:0", "--device", "pjrt:none.so"}, exitFailed},
 		"unknown flag":                   {[]string{"--model", films, "--port", "80"}, exitUsage},
 		"there is no key in it":          {[]string{"--model", films, "--keys", ""}, exitFailed},

@@ -69,6 +69,9 @@ func (r *Registry) open(s Source) (*folder, error) {
 	f := &folder{name: s.Name, dir: dir, queue: newQueue(s.Name, r.o.Queue, r.o.MaxTokens, r.lanes, r.gate, r.o.Observer), created: time.Now(), device: r.chip()}
 	d, leave := f.device.scope()
 	f.leave = leave
+	if r.rounding != nil {
+		d = r.rounding.ForModel()
+	}
 	if info, err := os.Stat(filepath.Join(f.dir, modeldir.ConfigFile)); err == nil {
 		f.created = info.ModTime() // the same each time that it is loaded
 	}
@@ -79,7 +82,7 @@ func (r *Registry) open(s Source) (*folder, error) {
 	return f, nil
 }
 
-// fill opens all that is in the folder, and the index. The device is nil for the processor.
+// fill opens all that is in the folder, and the index. The device is nil for the processor as it is by default.
 func (f *folder) fill(o *Options, d engine.Device) error {
 	if err := infile.Folder(f.dir); err != nil {
 		return err

@@ -76,6 +76,8 @@ type Registry struct {
 	lanes    lanes
 	loading  sync.Mutex // one at a time
 
+	rounding *device.Device // the processor, where it rounds to bfloat16; else nil
+
 	wanted context.Context // ends when nobody waits for the accelerator any more
 	giveUp func()
 
@@ -143,8 +145,15 @@ func New(o Options) (*Registry, error) {
 	if o.Device.Accelerated() {
 		l = acceleratorLanes
 	}
+	var rounding *device.Device
+	if !o.Device.Accelerated() && o.Device.Precision == device.BFloat16 {
+		var err error
+		if rounding, err = device.Open(o.Device, device.Options{Log: o.Log}); err != nil {
+			return nil, err
+		}
+	}
 	wanted, giveUp := context.WithCancel(context.Background())
-	return &Registry{o: o, wanted: wanted, giveUp: giveUp, gate: make(chan struct{}, 2*l.number-1), lanes: l, decoding: make(chan struct{}, threads), folders: map[string]*folder{}}, nil
+	return &Registry{o: o, rounding: rounding, wanted: wanted, giveUp: giveUp, gate: make(chan struct{}, 2*l.number-1), lanes: l, decoding: make(chan struct{}, threads), folders: map[string]*folder{}}, nil
 }
 
 // Load opens all models, or opens them again: requests that come meanwhile are answered by the old ones, and so are those that came before. A

@@ -20,6 +20,7 @@ import (
 
 	"github.com/unimo-go/unimo"
 	"github.com/unimo-go/unimo/internal/base/parallel"
+	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/test/doubles"
 )
@@ -33,6 +34,21 @@ func shape(t testing.TB, name string) []byte {
 		t.Fatal(err)
 	}
 	return raw
+}
+
+// With a precision of bf16 models are on a processor that rounds, where it pays.
+func TestProcessorOfBFloat16(t *testing.T) {
+	choice := device.Choice{Device: device.Processor, Precision: device.BFloat16, Devices: 1}
+	want, err := device.Open(choice, device.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := serve(t, Options{Device: choice}, "films")
+	for _, h := range r.folders["films"].heads {
+		if h.Model != nil && h.Model.Device.Name() != want.Name() {
+			t.Errorf("the model is on %s, want %s", h.Model.Device.Name(), want.Name())
+		}
+	}
 }
 
 // serve opens models by the names of their folders in testdata.
