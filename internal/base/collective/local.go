@@ -73,6 +73,7 @@ func (w *world) exchange(rank int, send []byte, take func(sends [][]byte) error)
 	w.changed.Broadcast()
 	for w.came < w.size {
 		if w.ended != nil {
+			w.came-- // else this rank would be taken for the missing one when it comes again
 			return w.ended
 		}
 		w.changed.Wait()

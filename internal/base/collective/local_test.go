@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -111,6 +113,36 @@ func TestLocalGroupLengths(t *testing.T) {
 	} {
 		if err := collective.Run(2, operation); err == nil {
 			t.Errorf("%s: no error", name)
+		}
+	}
+}
+
+// A rank that comes again after it was told that another has ended is told again: it does not stand for the one that is missing.
+func TestLocalGroupAfterTheEnd(t *testing.T) {
+	own := errors.New("lost")
+	for size := 2; size <= 4; size++ {
+		waits := make(chan error)
+		go func() {
+			waits <- collective.Run(size, func(g collective.Group) error {
+				if g.Rank() == 0 {
+					return own
+				}
+				var ended *collective.EndedError
+				for range 3 {
+					if err := g.Barrier(); !errors.As(err, &ended) || !errors.Is(err, own) {
+						return fmt.Errorf("the barrier returned %w", err)
+					}
+				}
+				return collective.Agree(g, ended)
+			})
+		}()
+		select {
+		case err := <-waits:
+			if !errors.Is(err, own) || strings.Contains(err.Error(), "the barrier") {
+				t.Error(err)
+			}
+		case <-time.After(10 * time.Second):
+			t.Fatalf("%d ranks still wait for one that has ended", size)
 		}
 	}
 }
