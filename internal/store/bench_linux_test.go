@@ -65,7 +65,7 @@ func benchmark(b *testing.B, url string) {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	exact := rank.Exact{Device: dev, Rows: rows}
+	exact := rank.NewExact(dev, rows)
 	for b.Loop() {
 		begin := time.Now()
 		if _, err := db.Update(b.Context(), rows, func(int, int) {}); err != nil {

@@ -19,18 +19,16 @@ func better(a, b Hit) int {
 	return cmp.Or(cmp.Compare(b.Score, a.Score), cmp.Compare(a.Number, b.Number))
 }
 
-// similarities returns the inner products of every query with every item, a row a query.
-// Both are vectors of the given size behind each other.
-func similarities(dev engine.Device, queries, items []float32, size int) []float32 {
-	q, n := len(queries)/size, len(items)/size
-	if q == 0 || n == 0 {
+// similarities returns the inner products of every query with every item, a row a query. Queries are vectors behind each other.
+func similarities(dev engine.Device, queries []float32, items *engine.Tensor) []float32 {
+	q := len(queries) / items.Cols
+	if q == 0 || items.Rows == 0 {
 		return nil
 	}
-	products, asked, all := dev.New(q, n), dev.Wrap(q, size, queries), dev.Wrap(n, size, items)
+	products, asked := dev.New(q, items.Rows), dev.Wrap(q, items.Cols, queries)
 	defer dev.Free(products)
 	defer dev.Free(asked)
-	defer dev.Free(all)
-	dev.MatMul(products, asked, all, engine.NT, false)
+	dev.MatMul(products, asked, items, engine.NT, false)
 	return slices.Clone(engine.Values(dev, products))
 }
 

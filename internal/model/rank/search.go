@@ -23,13 +23,21 @@ func NewSearcher(s *Scorer, ix *Index) (*Searcher, error) {
 		return nil, fmt.Errorf("the index has vectors of %d values, the model of %d; make the index again", ix.Info.Size, s.model.Config.ContrastSize)
 	}
 	if ix.database == nil {
-		return s.Over(Exact{s.dev, ix.rows()}, ix.regions), nil
+		return s.Over(NewExact(s.dev, ix.rows()), ix.regions), nil
 	}
 	origins := make(map[string]Origin, len(ix.IDs))
 	for i, id := range ix.IDs {
 		origins[id] = ix.origins[i]
 	}
 	return s.Over(current{ix.database, origins}, ix.regions), nil
+}
+
+// Close frees what the searcher has on a device. The index is to be closed besides.
+func (s *Searcher) Close() error {
+	if x, ok := s.store.(*Exact); ok {
+		return x.Close()
+	}
+	return nil
 }
 
 // Over returns a searcher among the vectors of a store, with the pictures that these are of.

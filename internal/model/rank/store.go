@@ -83,17 +83,23 @@ func (r Rows) Revision() string {
 
 // Exact finds the nearest of some rows: every vector is looked at.
 type Exact struct {
-	Device engine.Device
-	Rows   Rows
+	dev   engine.Device
+	rows  Rows
+	items *engine.Tensor // the rows' vectors, in the device's memory
+}
+
+// NewExact returns a store of rows on a device. Close frees what it has there.
+func NewExact(dev engine.Device, rows Rows) *Exact {
+	return &Exact{dev, rows, dev.Wrap(len(rows.Vectors)/rows.Size, rows.Size, rows.Vectors)}
 }
 
 // Nearest implements [Store].
-func (x Exact) Nearest(ctx context.Context, query []float32, k int) ([]Neighbor, error) {
+func (x *Exact) Nearest(ctx context.Context, query []float32, k int) ([]Neighbor, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	dev := x.Device.Fork() // several queries may be looked for at a time
-	products := similarities(dev, query, x.Rows.Vectors, x.Rows.Size)
+	dev := x.dev.Fork() // several queries may be looked for at a time
+	products := similarities(dev, query, x.items)
 	looked := dev.Wrap(1, len(products), products)
 	defer dev.Free(looked)
 	if sum := engine.SumSquares(dev, looked); sum-sum != 0 { // the query's vector was looked at
@@ -102,13 +108,20 @@ func (x Exact) Nearest(ctx context.Context, query []float32, k int) ([]Neighbor,
 	hits := best(dev.Limit(), products, k)
 	list := make([]Neighbor, len(hits))
 	for i, h := range hits {
-		list[i] = Neighbor{x.Rows.IDs[h.Number], x.Rows.Origins[h.Number], h.Score}
+		list[i] = Neighbor{x.rows.IDs[h.Number], x.rows.Origins[h.Number], h.Score}
 	}
 	return list, nil
 }
 
 // Close implements [Store].
-func (Exact) Close() error { return nil }
+func (x *Exact) Close() error {
+	engine.Guard(func() error { // of a device that is lost there is nothing to free
+		x.dev.Free(x.items)
+		return nil
+	})
+	x.items = nil
+	return nil
+}
 
 // StoreError is the error of a database, which may answer later.
 type StoreError struct{ Err error }
@@ -236,7 +249,9 @@ func (s *Scorer) fill(ctx context.Context, dir string, db Database, info *StoreI
 	if err != nil {
 		return err
 	}
-	if info.Recall, info.Queries, err = recall(ctx, Exact{s.dev, rows}, db, texts, func(done, total int) { o.Tick("recall", done, total) }); err != nil {
+	exact := NewExact(s.dev, rows)
+	defer exact.Close()
+	if info.Recall, info.Queries, err = recall(ctx, exact, db, texts, func(done, total int) { o.Tick("recall", done, total) }); err != nil {
 		return fmt.Errorf("index %s: %w", dir, err)
 	}
 	info.Filled = true
@@ -244,23 +259,23 @@ func (s *Scorer) fill(ctx context.Context, dir string, db Database, info *StoreI
 }
 
 // recall returns which part of the 20 pictures nearest to queries a store finds: to the texts of these vectors, and to as many pictures of x.
-func recall(ctx context.Context, x Exact, store Store, texts []float32, tick func(done, total int)) (found float64, queries int, err error) {
-	size := x.Rows.Size
-	number := make(map[string]int32, len(x.Rows.IDs))
-	for i, id := range x.Rows.IDs {
+func recall(ctx context.Context, x *Exact, store Store, texts []float32, tick func(done, total int)) (found float64, queries int, err error) {
+	size := x.rows.Size
+	number := make(map[string]int32, len(x.rows.IDs))
+	for i, id := range x.rows.IDs {
 		number[id] = int32(i)
 	}
 	all := slices.Clone(texts)
-	pictures := min(len(texts)/size, len(x.Rows.IDs))
+	pictures := min(len(texts)/size, len(x.rows.IDs))
 	for i := range pictures {
-		all = append(all, x.Rows.Vector(i*len(x.Rows.IDs)/pictures)...)
+		all = append(all, x.rows.Vector(i*len(x.rows.IDs)/pictures)...)
 	}
 	wanted, got := 0, 0
 	queries = len(all) / size
 	for i := range queries {
 		query := all[i*size : (i+1)*size]
-		products := similarities(x.Device, query, x.Rows.Vectors, size)
-		right := best(x.Device.Limit(), products, recallOf20)
+		products := similarities(x.dev, query, x.items)
+		right := best(x.dev.Limit(), products, recallOf20)
 		list, err := store.Nearest(ctx, query, recallOf20)
 		if err != nil {
 			return 0, 0, err

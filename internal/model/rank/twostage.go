@@ -84,9 +84,11 @@ func (s *Scorer) TwoStage(ctx context.Context, set Set, v Vectors, n int, tick f
 // among all of them.
 func (s *Scorer) candidates(queries, items []float32, size, n int, right func(query int) []int) (hits [][]Hit, ranks []int) {
 	const block = 64 // queries
+	all := s.dev.Wrap(len(items)/size, size, items)
+	defer s.dev.Free(all)
 	for lo := 0; lo < len(queries)/size; lo += block {
 		hi := min(lo+block, len(queries)/size)
-		products := similarities(s.dev, queries[lo*size:hi*size], items, size)
+		products := similarities(s.dev, queries[lo*size:hi*size], all)
 		columns := len(products) / (hi - lo)
 		for q := lo; q < hi; q++ {
 			row := products[(q-lo)*columns : (q-lo+1)*columns]

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"os"
@@ -228,7 +229,7 @@ func (s *Search) Path(id string) string {
 }
 
 // Close releases the index, not the model.
-func (s *Search) Close() error { return s.index.Close() }
+func (s *Search) Close() error { return errors.Join(s.searcher.Close(), s.index.Close()) }
 
 // Encode implements [run.TextReader].
 func (s *Search) Encode(text string) (tokens []int32, cut bool) { return s.r.Encode(text) }
