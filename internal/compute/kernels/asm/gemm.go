@@ -275,7 +275,12 @@ func (g *generator) tile(rows, vectors int) {
 	g.MOVQ(end, lastRow)
 	steps(func(s int) {
 		if s%2 < lines {
-			g.PREFETCHT1(operand.Mem{Base: next, Disp: s % 2 * 64})
+			line := operand.Mem{Base: next, Disp: s % 2 * 64}
+			if g.wide() {
+				g.PREFETCHT0(line)
+			} else { // whose smaller tiles it made slower
+				g.PREFETCHT1(line)
+			}
 		}
 		if s%2 == 1 {
 			g.ADDQ(nextRow, next)
