@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -219,5 +220,29 @@ func TestXLAWithoutTheHelper(t *testing.T) {
 	refused(t, exitFailed, append(finetuneArgs(opinionsFolder(t), out), "--device", name), "unimo-xla", "was not found", "UNIMO_XLA")
 	if !absent(out) {
 		t.Error("a run's folder was made")
+	}
+}
+
+// What a plugin answers to the least and the odd that can be asked is what the processor answers.
+func TestXLAOddInputs(t *testing.T) {
+	name := accelerator.Name(t)
+	model := func(name string) string { return filepath.Join("..", "..", "testdata", name+".model") }
+	picture := filepath.Join("..", "..", "testdata", "shapes", "images", "red-square.png")
+	for _, c := range []struct {
+		stdin string
+		args  []string
+	}{
+		{"", []string{"predict", "--model", model("films"), "", " ", "[SEP] [CLS]", "[PAD]", "film", strings.Repeat("film ", 300)}},
+		{strings.Repeat("film\n\n", 18) + "film", []string{"predict", "--model", model("films"), "-"}}, // the last batch is not full
+		{"", []string{"generate", "--model", model("headlines"), "--max-length", "1", "--beam", "1", "rain"}},
+		{"", []string{"generate", "--model", model("headlines"), "--max-length", "3", "--beam", "4", "[SEP]", "the city opens a new bridge"}},
+		{"", []string{"caption", "--model", model("captions"), "--max-length", "1", picture}},
+		{"", []string{"ask", "--model", model("questions"), picture, ""}},
+		{"", []string{"match", "--model", model("shapes"), picture, "", "a red square"}},
+	} {
+		here, there := call(t, c.stdin, c.args...), call(t, c.stdin, append(slices.Clone(c.args), "--device", name)...)
+		if here.code != exitDone || there.code != exitDone || there.stdout != here.stdout || here.stdout == "" {
+			t.Errorf("%q: here %d %q, there %d %q\n%s", c.args, here.code, here.stdout, there.code, there.stdout, there.stderr)
+		}
 	}
 }
