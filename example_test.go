@@ -153,9 +153,9 @@ func ExampleDevice() {
 	// <nil>
 }
 
-// On the processor products are those of float32. Accelerators round their factors, if asked for.
+// Accelerators round the factors of products, if asked for. The processor has no tf32.
 func ExamplePrecision() {
-	_, err := unimo.Open("testdata/films.model", unimo.Precision("bf16"))
+	_, err := unimo.Open("testdata/films.model", unimo.Precision("tf32"))
 	fmt.Println(errors.Is(err, unimo.ErrSetting))
 	m, err := unimo.Open("testdata/films.model", unimo.Device("cpu"), unimo.Precision("float32"))
 	if err != nil {

@@ -33,7 +33,7 @@ type handle struct {
 	closed chan struct{}  // closed when closing begins: no call begins any more
 	calls  sync.WaitGroup // that have begun
 	owner  *handle        // of the model of an index; nil for a model
-	device *device.Device // that is closed with the model; nil: the processor, or the owner's
+	device *device.Device // that is closed with the model; nil of an index: its owner's
 	once   sync.Once
 	done   chan struct{} // closed when it is closed
 	err    error         // of closing

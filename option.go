@@ -57,8 +57,9 @@ func Device(name string) Option {
 	}
 }
 
-// Precision says how the factors of products are rounded on a [Device] that is not the processor: "float32", not at all; "tf32"; "bf16"; or
-// "auto", the best that the chip is made for, without the option. Another name is [ErrSetting], and so is less than float32 on the processor.
+// Precision says how the factors of products are rounded on a [Device]: "float32", not at all; "tf32"; "bf16"; or "auto", the best that the chip
+// is made for, without the option. On the processor "bf16" is for weights that are kept in bfloat16, and "auto" is "float32". Another name is
+// [ErrSetting], and so is "tf32" on the processor.
 func Precision(name string) Option {
 	return func(o *options) error {
 		o.device.Precision = name
@@ -148,16 +149,14 @@ func readOptions(list []Option) (outside, options, error) {
 
 // open opens the device, and then a model with it.
 func (from outside) open(model func(env run.Env) error) (*handle, error) {
-	h := newHandle()
-	if from.device.Accelerated() {
-		var err error
-		if h.device, err = device.Open(from.device, device.Options{Threads: from.Threads}); err != nil {
-			return nil, err
-		}
-		from.Device = h.device.Device
+	d, err := device.Open(from.device, device.Options{Threads: from.Threads})
+	if err != nil {
+		return nil, err
 	}
+	h := newHandle()
+	h.device, from.Device = d, d.Device
 	if err := engine.Guard(func() error { return model(from.Env) }); err != nil {
-		h.device.Close()
+		d.Close()
 		return nil, public(err)
 	}
 	return h, nil
