@@ -382,8 +382,8 @@ func newScoring(p place, whole bool) (step, error) {
 }
 
 // newPrediction returns what users of the library call, from text to classes.
-func newPrediction(dir string) (step, error) {
-	m, err := unimo.Open(dir)
+func newPrediction(dir string, options ...unimo.Option) (step, error) {
+	m, err := unimo.Open(dir, options...)
 	if err != nil {
 		return nil, err
 	}

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/unimo-go/unimo"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 	"github.com/unimo-go/unimo/internal/model"
@@ -61,6 +62,8 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 		run, err = newPrediction(o.model)
 	case "predict-int8", "predict-bfloat16", "predict-float16":
 		run, err = newPrediction(filepath.Join(o.model, strings.TrimPrefix(o.name, "predict-")))
+	case "predict-bf16":
+		run, err = newPrediction(filepath.Join(o.model, "bfloat16"), unimo.Precision("bf16"))
 	case "embed", "embed-int8":
 		run, err = newEmbedding(filepath.Join(o.model, cmp.Or(strings.TrimPrefix(strings.TrimPrefix(o.name, "embed"), "-"), "float32")))
 	case "encode":

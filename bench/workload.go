@@ -161,7 +161,10 @@ func embedded(float32s target) []contender {
 }
 
 // inHalves are our ways with weights of 16 bits.
-var inHalves = []variant{{title: "bfloat16", worker: "predict-bfloat16"}, {title: "float16", worker: "predict-float16"}}
+var inHalves = []variant{
+	{title: "bfloat16", worker: "predict-bfloat16"}, {title: "float16", worker: "predict-float16"},
+	{title: "bfloat16, --precision bf16", worker: "predict-bf16"},
+}
 
 // seeing are the peers of picture encoders, each as it is fastest: one picture a thread, or several at once.
 func seeing() []contender {
