@@ -1,7 +1,6 @@
 package cli
 
 import (
-	"bufio"
 	"encoding/json"
 	"io"
 	"math"
@@ -13,30 +12,13 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/test/accelerator"
-	"github.com/unimo-go/unimo/internal/test/doubles"
 )
 
 // The server on a device answers as the command does there, shows the device, is not ready once it is lost, opens it again when it is told to load
 // again, and says at its end what became of it.
 func TestServeOnADevice(t *testing.T) {
 	name := accelerator.Name(t)
-	cmd := command(t, "serve", "--model", "m="+films, "--listen", "127.0.0.1:0", "--json", "--drain-delay", "0", "--device", name)
-	var stderr doubles.Log
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer cmd.Process.Kill()
-	stdout := bufio.NewReader(out)
-	line, err := stdout.ReadString('\n')
-	var s served
-	if err != nil || json.Unmarshal([]byte(line), &s) != nil {
-		t.Fatalf("%s: %v: %s", line, err, stderr.String())
-	}
+	cmd, s, stdout, stderr := serving(t, "--device", name)
 	get := func(path, body string) (int, string) {
 		t.Helper()
 		method := "GET"

@@ -6,6 +6,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"runtime"
 	"strings"
@@ -44,12 +45,12 @@ func TestServe(t *testing.T) {
 	}
 }
 
-// testServe returns the log.
-func testServe(t *testing.T, form string) string {
+// serving starts a server of the model m, which is ended with the test. Its standard output has said s.
+func serving(t *testing.T, flags ...string) (cmd *exec.Cmd, s served, stdout *bufio.Reader, stderr *doubles.Log) {
 	t.Helper()
-	cmd := command(t, "serve", "--model", "m="+films, "--listen", "127.0.0.1:0", "--json", "--drain-delay", "0", "--log", form)
-	var stderr doubles.Log
-	cmd.Stderr = &stderr
+	cmd = command(t, append([]string{"serve", "--model", "m=" + films, "--listen", "127.0.0.1:0", "--json", "--drain-delay", "0"}, flags...)...)
+	stderr = new(doubles.Log)
+	cmd.Stderr = stderr
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -57,16 +58,22 @@ func testServe(t *testing.T, form string) string {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	defer cmd.Process.Kill()
-	stdout := bufio.NewReader(out)
+	t.Cleanup(func() { cmd.Process.Kill() })
+	stdout = bufio.NewReader(out)
 	line, err := stdout.ReadString('\n')
 	if err != nil {
 		t.Fatalf("%v: %s", err, stderr.String())
 	}
-	var s served
 	if err := json.Unmarshal([]byte(line), &s); err != nil || len(s.Models) != 1 || s.Models[0] != "m" {
 		t.Fatalf("%s: %v", line, err)
 	}
+	return cmd, s, stdout, stderr
+}
+
+// testServe returns the log.
+func testServe(t *testing.T, form string) string {
+	t.Helper()
+	cmd, s, stdout, stderr := serving(t, "--log", form)
 	ask := func() {
 		t.Helper()
 		r, err := http.NewRequest("POST", s.URL+"/predict", strings.NewReader(`{"inputs": "a gripping and funny film"}`))
