@@ -82,28 +82,34 @@ func TestTheProcessor(t *testing.T) {
 	}
 }
 
-// What cannot be opened is said, and nothing is started for it.
-func TestOpenSaysWhatIsMissing(t *testing.T) {
+// missing is a name that cannot be opened, and what is said of it.
+type missing struct {
+	name, memory, want string
+	is                 error
+}
+
+func (m missing) check(t *testing.T) {
+	t.Helper()
 	t.Setenv(pjrt.HelperVariable, filepath.Join(t.TempDir(), "none"))
 	t.Setenv(pjrt.PathVariable, "")
 	t.Setenv("PATH", "")
+	t.Setenv(MemoryVariable, m.memory)
+	_, err := Open(Choice{m.name, Auto, 1}, Options{})
+	if err == nil || !strings.Contains(err.Error(), m.want) || !strings.HasPrefix(err.Error(), "device "+m.name) || m.is != nil && !errors.Is(err, m.is) {
+		t.Errorf("%s: %v, want %q", m.name, err, m.want)
+	}
+}
+
+// What cannot be opened is said, and nothing is started for it.
+func TestOpenSaysWhatIsMissing(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "plugin.so")
 	if err := os.WriteFile(file, nil, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	colon := filepath.Join(t.TempDir(), "plugin.so:1")
-	if err := os.WriteFile(colon, nil, 0o644); err != nil {
-		t.Skip("not run: no colons in names of files here")
-	}
-	for _, c := range []struct {
-		name, memory, want string
-		is                 error
-	}{
+	for _, m := range []missing{
 		{"pjrt:" + file + ":-1", "", file + `: "-1" is no number of a device; write 0 or more behind the colon`, nil},
 		{"pjrt:" + file + ":", "", `"" is no number of a device`, nil},
 		{"pjrt:" + file + ":70000", "", `"70000" is no number of a device`, nil},
-		{"pjrt:" + colon, "", "does not exist; check the path; for the file " + colon + " name a device of it, too: " + colon + ":0", fs.ErrNotExist},
-		{"pjrt:" + colon + ":0", "", "unimo-xla", pjrt.ErrNoHelper},
 		{"pjrt:" + file + "none", "", "does not exist", fs.ErrNotExist},
 		{"pjrt:" + filepath.Dir(file), "", "is a folder", nil},
 		{"pjrt:" + file, "", "unimo-xla", pjrt.ErrNoHelper},
@@ -111,11 +117,21 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 		{"pjrt:" + file + ":2", "", "the first alone", nil},
 		{"rocm", "", "jax-rocm7-pjrt", pjrt.ErrNoPlugin},
 	} {
-		t.Setenv(MemoryVariable, c.memory)
-		_, err := Open(Choice{c.name, Auto, 1}, Options{})
-		if err == nil || !strings.Contains(err.Error(), c.want) || !strings.HasPrefix(err.Error(), "device "+c.name) || c.is != nil && !errors.Is(err, c.is) {
-			t.Errorf("%s: %v, want %q", c.name, err, c.want)
-		}
+		m.check(t)
+	}
+}
+
+// A file whose own name ends as a number of a device does is opened with a number behind it.
+func TestOpenWithAColonInTheName(t *testing.T) {
+	colon := filepath.Join(t.TempDir(), "plugin.so:1")
+	if err := os.WriteFile(colon, nil, 0o644); err != nil {
+		t.Skip("not run: no colons in names of files here")
+	}
+	for _, m := range []missing{
+		{"pjrt:" + colon, "", "does not exist; check the path; for the file " + colon + " name a device of it, too: " + colon + ":0", fs.ErrNotExist},
+		{"pjrt:" + colon + ":0", "", "unimo-xla", pjrt.ErrNoHelper},
+	} {
+		m.check(t)
 	}
 }
 
