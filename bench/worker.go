@@ -64,8 +64,10 @@ func newRound(o workerOptions) (func(round int) (reply, error), error) {
 		run, err = newPrediction(filepath.Join(o.model, strings.TrimPrefix(o.name, "predict-")))
 	case "predict-bf16":
 		run, err = newPrediction(filepath.Join(o.model, "bfloat16"), unimo.Precision("bf16"))
-	case "embed", "embed-int8":
-		run, err = newEmbedding(filepath.Join(o.model, cmp.Or(strings.TrimPrefix(strings.TrimPrefix(o.name, "embed"), "-"), "float32")))
+	case "embed":
+		run, err = newEmbedding(filepath.Join(o.model, "float32"))
+	case "embed-int8":
+		run, err = newEmbedding(filepath.Join(o.model, "int8"))
 	case "encode":
 		run, err = newEncoding(o.model)
 	case "see":
