@@ -17,7 +17,7 @@ import (
 // batchRows are the tokens and regions that go through a model together: as many as an operation's values stay in the processor's cache for.
 const batchRows = 2048
 
-// shareRows are those of a request that a batch takes at a time, where others wait.
+// shareRows are those of a request that the processor's batch takes at a time, where others wait; and what work that is not counted is taken for.
 const shareRows = batchRows / 4
 
 // lanes say how batches go through a model.
