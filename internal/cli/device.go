@@ -122,7 +122,7 @@ func useless(c *cobra.Command, flag string) string {
 	}
 	with := "finetune, pretrain and resume, which train"
 	if flag != devicesName {
-		with = "finetune, pretrain, resume, serve, and the commands that open a model to evaluate or ask it"
+		with = "finetune, pretrain, resume, serve, features extract, and the commands that open a model to evaluate or ask it"
 	}
 	return fmt.Sprintf("%s has no use for --%s; leave it out: it is of %s", commandName(c), flag, with)
 }

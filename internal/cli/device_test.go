@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -31,6 +32,9 @@ func TestDeviceFlags(t *testing.T) {
 		{[]string{"predict", "--model", model, "--device", "cdua", "x"}, []string{`unknown device "cdua"; did you mean cuda?`}},
 		{[]string{"predict", "--model", model, "--device", "pjrt", "x"}, []string{"pjrt:PATH"}},
 		{[]string{"predict", "--model", model, "--precision", "tf32", "x"}, []string{"tf32, which the processor (device cpu) does not have"}},
+		{[]string{"features", "extract", "a", "b", "--device", "cuda"}, []string{"--device is for trained networks", "patches are computed by the processor"}},
+		{[]string{"features", "extract", "a", "b", "--extractor", "net.pth", "--device", "cdua"}, []string{`unknown device "cdua"; did you mean cuda?`}},
+		{[]string{"features", "extract", "a", "b", "--extractor", "net.pth", "--precision", "bf16"}, []string{"on the processor networks compute with float32"}},
 		{append(train, "--device", "gpu"), []string{`unknown device "gpu"; did you mean cuda?`}},
 		{append(train, "--precision", "half"), []string{`unknown precision "half"; did you mean bf16?`}},
 		{append(train, "--set", "precision=tf32"), []string{"tf32, which the processor (device cpu) does not have"}},
@@ -111,7 +115,7 @@ func TestDeviceOfEveryCommand(t *testing.T) {
 		}
 		for _, name := range deviceNames {
 			trains := path[0] == "finetune" || path[0] == "pretrain" || path[0] == "resume"
-			want := takes[path[0]] && (trains || name != devicesName)
+			want := (takes[path[0]] || slices.Equal(path, []string{"features", "extract"})) && (trains || name != devicesName)
 			if has := c.Flags().Lookup(name) != nil; has != want {
 				t.Errorf("%s has the flag --%s: %v, want %v", c.CommandPath(), name, has, want)
 			}

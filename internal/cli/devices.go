@@ -64,10 +64,10 @@ beside this program and in Python's environments; with PLUGIN, that file alone i
 looked at. Each is loaded by the program unimo-xla, for a moment.
 
 --device NAME computes there: finetune, pretrain and resume train on it, evaluate
-scores, the commands that ask a model ask it there, and serve serves it. NAME is
-what stands before the colon in the list (cuda, cuda:1 for the second), or
-pjrt:PLUGIN for a file. --precision says how products are rounded there,
---devices on how many chips a step is trained.`,
+scores, the commands that ask a model ask it there, serve serves it, and features
+extract computes what a network sees. NAME is what stands before the colon in the
+list (cuda, cuda:1 for the second), or pjrt:PLUGIN for a file. --precision says
+how products are rounded there, --devices on how many chips a step is trained.`,
 		Example: `  unimo devices
   unimo devices --json
   unimo devices xla_cuda_plugin.so

@@ -12,6 +12,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/tasks/images"
@@ -73,6 +74,10 @@ The extractors:
               program that has one (a store, a model). What it sees are the
               regions
 
+With --device a trained network computes on an accelerator (unimo devices lists
+them), each picture by itself. Features differ from the processor's by rounding,
+with --precision tf32 or bf16 by more; the network's fingerprint is the same.
+
 The formats of OUT:
   store       a folder of this program; the same command goes on after an
               interruption, and brings OUT up to date: pictures that are new or
@@ -81,10 +86,20 @@ The formats of OUT:
 		Example: `  unimo features extract DIR/images FEATURES
   unimo features extract DIR/images FEATURES --image-size 192 --patch-size 24
   unimo features extract DIR/images features.tsv --extractor statistics --format reference
-  unimo features extract PHOTOS FEATURES --extractor efficientnet-lite0.pth`,
-		Args: needs("DIR", "OUT"),
+  unimo features extract PHOTOS FEATURES --extractor efficientnet-lite0.pth
+  unimo features extract PHOTOS FEATURES --extractor dinov2-base --device cuda`,
+		Args: func(c *cobra.Command, args []string) error {
+			if err := needs("DIR", "OUT")(c, args); err != nil {
+				return err
+			}
+			return f.checkDevice(c)
+		},
 		RunE: func(c *cobra.Command, args []string) error { return a.extract(c.Context(), args[0], args[1], f) },
 	}
+	deviceFlags(c)
+	precision := c.Flags().Lookup(precisionName) // what is kept is as near as can be to what another device makes, unless it is asked for otherwise
+	precision.DefValue, precision.Usage = device.Float32, "of products on an accelerator, `NAME`: float32, tf32, bf16, or auto: bf16 on chips that have it"
+	precision.Value.Set(device.Float32)
 	flags := c.Flags()
 	flags.StringVar(&f.spec.Extractor, "extractor", regions.Patches, "patches, statistics, or the file or folder `MODEL` of a trained network")
 	flags.IntVar(&f.spec.ImageSize, "image-size", 0, "side of the square in pixels (default 128)")
@@ -95,6 +110,20 @@ The formats of OUT:
 	flags.BoolVar(&f.skipBad, "skip-bad", false, "leave out pictures that cannot be read, and count them")
 	flags.IntVar(&f.maxPixels, "max-pixels", picture.DefaultLimits.MaxPixels, "largest picture to decode, in pixels")
 	return c
+}
+
+// checkDevice refuses a device that has nothing to compute. None is opened.
+func (f *extractFlags) checkDevice(c *cobra.Command) error {
+	choice, err := deviceChoice(c)
+	switch {
+	case err != nil:
+		return err
+	case choice.Accelerated() && extractor.Untrained(f.spec.Extractor):
+		return usagef("--%s is for trained networks (--extractor MODEL), and %s are computed by the processor; leave it out", deviceName, f.spec.Extractor)
+	case !choice.Accelerated() && choice.Precision == device.BFloat16:
+		return usagef("--%s is for a network on an accelerator (--%s): on the processor networks compute with float32; leave it out", precisionName, deviceName)
+	}
+	return nil
 }
 
 func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) error {
@@ -117,9 +146,16 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 			return err
 		}
 	}
+	on := x
+	if a.device != nil {
+		a.log.Info(fmt.Sprintf("device  %s, precision %s", a.device.Name(), a.device.Precision))
+		if on, err = extractor.On(x, a.device.ForModel()); err != nil {
+			return err
+		}
+	}
 	bar := a.newProgress()
 	e := regions.Extraction{
-		Dir: dir, Extractor: x, Limits: picture.Limits{MaxPixels: f.maxPixels}, SkipBad: f.skipBad, Replace: f.replace,
+		Dir: dir, Extractor: on, Limits: picture.Limits{MaxPixels: f.maxPixels}, SkipBad: f.skipBad, Replace: f.replace,
 		Keep:  func(dir string) error { return extractor.Keep(dir, x) },
 		Stage: bar.Stage, Tick: bar.Tick, Warn: func(message string) { a.log.Warn(message) },
 	}

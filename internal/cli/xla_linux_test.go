@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"math"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/test/accelerator"
 )
 
@@ -245,4 +247,90 @@ func TestXLAOddInputs(t *testing.T) {
 			t.Errorf("%q: here %d %q, there %d %q\n%s", c.args, here.code, here.stdout, there.code, there.stdout, there.stderr)
 		}
 	}
+}
+
+// What a network sees on a plugin is what it sees on the processor but for rounding, in a store, alone and with a model: one that reads its features,
+// and one that it was trained with. Its fingerprint is the same.
+func TestXLAEyes(t *testing.T) {
+	name, data, dir := accelerator.Name(t), scenesFolder(t), t.TempDir()
+	network := filepath.Join("..", "vision", "vit", "testdata", "vit")
+	in := func(elements ...string) string { return filepath.Join(append([]string{dir}, elements...)...) }
+	extract := func(out string, more ...string) result {
+		return must(t, append([]string{"features", "extract", shapesFolder, in(out), "--extractor", network}, more...)...)
+	}
+	extract("here")
+	r := extract("there", "--device", name)
+	if !strings.Contains(r.stderr, "precision float32") {
+		t.Errorf("the device is not named: %s", r.stderr)
+	}
+	extract("rounded", "--device", name, "--precision", "bf16")
+	if off := offBy(t, in("there"), in("here")); off > 1e-5 {
+		t.Errorf("features differ by %g", off)
+	}
+	if off := offBy(t, in("rounded"), in("here")); off < 1e-5 || off > 0.05 {
+		t.Errorf("in bfloat16 features differ by %g", off)
+	}
+	if r := extract("there"); !strings.Contains(r.stdout, "6 were there already") {
+		t.Errorf("on the processor the store is gone on with: %s", r.stdout)
+	}
+
+	vector := func(more ...string) []float32 {
+		var v struct{ Vector []float32 }
+		r := must(t, append([]string{"embed", "--extractor", network, "--pictures", filepath.Join(shapesFolder, "red-bar.png"), "--json"}, more...)...)
+		if err := json.Unmarshal([]byte(r.stdout), &v); err != nil || len(v.Vector) == 0 {
+			t.Fatalf("%v: %s", err, r.stdout)
+		}
+		return v.Vector
+	}
+	here := vector()
+	for i, v := range vector("--device", name, "--precision", "bf16") { // which is the model's
+		if math.Abs(float64(v-here[i])) > 1e-5 {
+			t.Errorf("element %d of a vector is %g, on the processor %g", i, v, here[i])
+		}
+	}
+
+	for _, train := range []string{"train_extractor=false", "train_extractor=true"} {
+		run, index := in(train), in(train+" index")
+		must(t, append(seenArgs(data, run, "max_steps=2", "eval_steps=2", "extractor="+network, train), "--device", name)...)
+		picture := filepath.Join(data, "images", "test-00001.png")
+		match := func(more ...string) map[string]float64 {
+			return numbers(t, must(t, append(append([]string{"match", "--json", "--model", run}, more...), picture, "a dog")...).stdout)
+		}
+		if here, there := match(), match("--device", name); math.Abs(here["score"]-there["score"]) > 1e-5 || here["score"] == 0 {
+			t.Errorf("%s: score %g, on the device %g", train, here["score"], there["score"])
+		}
+		must(t, "index", shapesFolder, "--model", run, "--out", index, "--device", name)
+		if score, path := searched(t, index, filepath.Join(shapesFolder, "red-bar.png")); score < 0.9999 || filepath.Base(path) != "red-bar.png" {
+			t.Errorf("%s: a picture of an index that was made on the device is found on the processor with %g, and %s", train, score, path)
+		}
+	}
+}
+
+// offBy is how far the features of a store are from those of another, as a share of the largest.
+func offBy(t *testing.T, store, of string) float64 {
+	t.Helper()
+	open := func(dir string) (regions.Source, *regions.Spec) {
+		s, info, err := regions.Open(dir, regions.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { s.Close() })
+		return s, info.Extractor
+	}
+	got, made := open(store)
+	want, by := open(of)
+	if !made.Equal(*by) {
+		t.Errorf("%s and %s", made, by)
+	}
+	var most, size float64
+	for _, id := range want.IDs() {
+		var a, b regions.Image
+		if err := errors.Join(got.Image(id, &a), want.Image(id, &b)); err != nil || len(a.Features) != len(b.Features) {
+			t.Fatalf("%s: %d features, want %d (%v)", id, len(a.Features), len(b.Features), err)
+		}
+		for i, v := range b.Features {
+			most, size = max(most, math.Abs(float64(a.Features[i]-v))), max(size, math.Abs(float64(v)))
+		}
+	}
+	return most / size
 }

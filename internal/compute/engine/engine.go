@@ -203,6 +203,15 @@ func Late(d Device) bool {
 	return ok
 }
 
+// Version returns a number which is another as soon as a tensor was written to, where the device knows one: one that computes late, so that
+// nobody has to read the tensor to see whether it has changed.
+func Version(d Device, t *Tensor) (version uint64, ok bool) {
+	if v, ok := d.(interface{ Version(t *Tensor) uint64 }); ok {
+		return v.Version(t), true
+	}
+	return 0, false
+}
+
 // Note keeps the few numbers of a tensor as they are now. read returns them. A device that computes late keeps them itself until one of the notes is
 // read, and then all come at a time; there is room for some thousand numbers, and behind that those that are there are read first.
 func Note(d Device, t *Tensor) (read func() []float32) {
@@ -249,6 +258,14 @@ func Scope(d Device) (within Device, free func()) {
 		return s.Scope()
 	}
 	return d, func() {}
+}
+
+// Exact returns a fork of an accelerator that rounds no factors of products, whatever d does. Of another device it is d itself.
+func Exact(d Device) Device {
+	if e, ok := d.(interface{ Exact() Device }); ok {
+		return e.Exact()
+	}
+	return d
 }
 
 // Joint is a device that is one of several on which the ranks of a process compute, each on its own.

@@ -12,14 +12,16 @@ import (
 const computeBlock = 32
 
 // Compute has a trained network look at every picture of the collection, once: its regions are kept in the feature store
-// dir, and read from there from then on. A store that an interrupted Compute left is gone on with. keep puts into dir what
-// the extractor needs. Pictures that cannot be read are left for the streams to say so. Of other extractors, and where
+// dir, and read from there from then on. A store that an interrupted Compute left is gone on with. x is the extractor of the collection as it
+// computes now, on a device, say; keep puts into dir what it needs. Pictures that cannot be read are left for the streams to say so. Of other extractors, and where
 // features stand for the pictures, nothing is done.
-func (c *Collection) Compute(ctx context.Context, dir string, keep func(dir string) error, tick func(done, total int)) error {
+func (c *Collection) Compute(ctx context.Context, x regions.Extractor, dir string, keep func(dir string) error, tick func(done, total int)) error {
 	if !c.computes() {
 		return nil
 	}
-	spec := c.o.Extractor.Spec()
+	defer func(own regions.Extractor) { c.o.Extractor = own }(c.o.Extractor)
+	c.o.Extractor = x
+	spec := x.Spec()
 	w, err := regions.NewWriter(dir, regions.Header{Dim: spec.Dim, Extractor: &spec, Source: "collection " + c.print}, regions.Resume)
 	if err != nil {
 		return err

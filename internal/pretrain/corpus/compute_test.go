@@ -61,13 +61,13 @@ func TestCompute(t *testing.T) {
 			x.seen.Store(0)
 			if round == 0 { // an interruption leaves what was computed
 				ctx, cancel := context.WithCancel(t.Context())
-				err := col.Compute(ctx, store, func(string) error { return nil }, func(int, int) { cancel() })
+				err := col.Compute(ctx, x, store, func(string) error { return nil }, func(int, int) { cancel() })
 				if !errors.Is(err, context.Canceled) {
 					t.Errorf("interrupted: %v", err)
 				}
 			} else {
 				kept := 0
-				if err := col.Compute(t.Context(), store, func(string) error { kept++; return nil }, func(int, int) {}); err != nil || kept != 1 {
+				if err := col.Compute(t.Context(), x, store, func(string) error { kept++; return nil }, func(int, int) {}); err != nil || kept != 1 {
 					t.Fatalf("%v, kept %d times", err, kept)
 				}
 			}
@@ -104,7 +104,7 @@ func TestCompute(t *testing.T) {
 	}
 	// Others compute nothing.
 	col := open(t, Images, Options{Extractor: tiny}, dir)
-	if err := col.Compute(t.Context(), filepath.Join(dir, "store"), nil, nil); err != nil || exists(filepath.Join(dir, "store")) {
+	if err := col.Compute(t.Context(), tiny, filepath.Join(dir, "store"), nil, nil); err != nil || exists(filepath.Join(dir, "store")) {
 		t.Errorf("patches: %v", err)
 	}
 }

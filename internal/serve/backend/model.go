@@ -53,8 +53,10 @@ func (r *Registry) decode(ctx context.Context, v view, h *head, param string, li
 		case <-ctx.Done():
 			return nil, Ended(ctx)
 		}
-		im, err := h.Pictures.Decode(ctx, raw)
-		<-r.decoding
+		im, err := func() (*regions.Image, error) {
+			defer func() { <-r.decoding }() // also where a device fails
+			return h.Pictures.Decode(ctx, raw)
+		}()
 		var pixels *picture.PixelsError
 		switch {
 		case errors.As(err, &pixels):

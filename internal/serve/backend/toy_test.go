@@ -6,7 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 )
@@ -66,5 +69,33 @@ func TestToyKind(t *testing.T) {
 	}
 	if _, err := m.Generate(t.Context(), GenerateRequest{Texts: []string{"a"}}, nil); AsError(err).Kind != Cannot {
 		t.Error(err)
+	}
+}
+
+// lostEyes are those of a model whose accelerator was lost.
+type lostEyes struct{ run.PictureReader }
+
+func (lostEyes) Decode(context.Context, []byte) (*regions.Image, error) {
+	panic(engine.Failure{Err: &pjrt.CrashError{Status: "signal: killed"}})
+}
+
+// A picture that nothing can look at any more takes no other's place, and is not what is said to be wrong.
+func TestPictureOnALostDevice(t *testing.T) {
+	r, err := New(Options{
+		Tasks: run.Tasks{{Name: "toy", Title: "a toy", Kind: toy{}}}, Models: []Source{{"films", filepath.Join(tiny, "films.model")}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Load(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	err = r.use("films", func(v view) error {
+		_, err := r.decode(t.Context(), v, &head{Serving: run.Serving{Pictures: lostEyes{}}}, "image", [][]byte{nil})
+		return err
+	})
+	if e := AsError(err); e.Kind != Unavailable || len(r.decoding) != 0 {
+		t.Errorf("%v, and %d pictures are being decoded", err, len(r.decoding))
 	}
 }

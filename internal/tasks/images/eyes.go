@@ -151,15 +151,18 @@ func Compute(ctx context.Context, env *run.Env, o Options, source regions.Source
 	x := pictures.Extractor()
 	TellOnce(env.Log, *spec, dir)
 	e := regions.Extraction{
-		Dir: pictures.Dir(), Names: unique(pictures.IDs()), Extractor: x, Limits: picture.DefaultLimits, SkipBad: o.SkipBad,
+		Dir: pictures.Dir(), Names: unique(pictures.IDs()), Limits: picture.DefaultLimits, SkipBad: o.SkipBad,
 		Keep:  func(dir string) error { return extractor.Keep(dir, x) },
 		Stage: func(name string) { env.Observer.Stage("features: " + name) }, Tick: env.Observer.Tick, Warn: func(message string) { env.Log.Debug(message) },
 	}
 	var others *regions.OtherError
 	var shard *regions.ShardError
 	_, err := collective.First(env.Group, func() (bool, error) {
-		_, err := e.WriteStore(ctx, dir)
-		return false, err
+		return false, extractor.During(x, env.Device, func(x regions.Extractor) error {
+			e.Extractor = x
+			_, err := e.WriteStore(ctx, dir)
+			return err
+		})
 	})
 	switch {
 	case errors.As(err, new(regions.BadPicture)):

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/run"
@@ -29,7 +30,7 @@ func NewReader(o *run.Opened, env *run.Env) (Reader, error) {
 		return r, err
 	}
 	if spec != nil {
-		r.spec, r.open = spec, sync.OnceValues(func() (regions.Extractor, error) { return extractor.Of(*spec) })
+		r.see(*spec, env, func() (regions.Extractor, error) { return extractor.Of(*spec) })
 	}
 	if env.Extractor != "" {
 		if err := r.use(env); err != nil {
@@ -69,8 +70,19 @@ func (r *Reader) use(env *run.Env) error {
 		return fmt.Errorf("--extractor %s makes regions by %s, but model %s knows regions by %s; leave it out: the model has its own", env.Extractor, spec, r.dir, r.spec)
 	}
 	extractor.Tell(env.Log, x)
-	r.spec, r.open = &spec, func() (regions.Extractor, error) { return x, nil }
+	r.see(spec, env, func() (regions.Extractor, error) { return x, nil })
 	return nil
+}
+
+// see takes what open opens, which computes on the device of env, as [extractor.During] does.
+func (r *Reader) see(spec regions.Spec, env *run.Env, open func() (regions.Extractor, error)) {
+	r.spec, r.open = &spec, sync.OnceValues(func() (regions.Extractor, error) {
+		x, err := open()
+		if err != nil {
+			return nil, err
+		}
+		return extractor.On(x, engine.Exact(env.Device))
+	})
 }
 
 // Spec says how pictures are seen; nil for a model that knows only features from elsewhere.

@@ -248,10 +248,12 @@ func (j *job) compute(ctx context.Context) error {
 		}
 		j.env.Observer.Stage("features of " + string(kind))
 		_, err := collective.First(j.env.Group, func() (bool, error) {
-			return false, c.Compute(ctx, dir, func(dir string) error {
-				images.TellOnce(j.env.Log, x.Spec(), dir)
-				return extractor.Keep(dir, x)
-			}, j.env.Observer.Tick)
+			return false, extractor.During(x, j.env.Device, func(x regions.Extractor) error {
+				return c.Compute(ctx, x, dir, func(dir string) error {
+					images.TellOnce(j.env.Log, x.Spec(), dir)
+					return extractor.Keep(dir, x)
+				}, j.env.Observer.Tick)
+			})
 		})
 		if err == nil {
 			dir, err = j.env.Everywhere(dir)

@@ -93,6 +93,7 @@ func (n *network) Run(d engine.Device, p vision.Pixels) (vision.Output, error) {
 	defer d.Free(mean)
 	d.MeanRows(mean, x.Tensor)
 	out := vision.Output{Features: make([]float32, x.Len()), Global: make([]float32, n.dim), Boxes: cells(x.height, x.width)}
+	engine.Expect(d, mean)
 	d.Read(out.Features, x.Tensor)
 	d.Read(out.Global, mean)
 	for _, v := range out.Global {

@@ -32,20 +32,20 @@ type Encoder struct {
 
 	mu   sync.Mutex
 	free []engine.Device // of one thread each: pictures are run beside each other
-	base engine.Device   // that has the weights, if it is not the processor: then its forks
+	base engine.Device   // the accelerator that has the weights, of which each picture gets a fork; nil: the processor
 }
 
 // made is a network and where it is from.
 type made struct {
 	path    string // a file or folder that checkpoint.Open reads
-	family  string
+	family  family
 	network vision.Network
 	info    vision.Info
 }
 
 // open makes the network.
 func (m *made) open(f family, config []byte, r checkpoint.Reader) error {
-	m.family = f.name
+	m.family = f
 	return checkpoint.Guard(func() (err error) {
 		m.network, m.info, err = f.open(device.CPU(0), config, r)
 		return err
@@ -62,7 +62,7 @@ func (m made) encoder(p preprocess.Config, said string, r checkpoint.Reader) (*E
 		return nil, fmt.Errorf("extractor %s: %w", m.path, err)
 	}
 	e := &Encoder{made: m, prepare: p, spec: regions.Spec{
-		Extractor: m.family, Architecture: m.info.Architecture, Dim: m.network.Dim(), Classes: m.network.Classes(), Preprocessing: raw,
+		Extractor: m.family.name, Architecture: m.info.Architecture, Dim: m.network.Dim(), Classes: m.network.Classes(), Preprocessing: raw,
 	}}
 	err = checkpoint.Guard(func() (err error) {
 		e.spec.Fingerprint, err = e.fingerprint(r)
@@ -75,7 +75,7 @@ func (m made) encoder(p preprocess.Config, said string, r checkpoint.Reader) (*E
 // error.
 func (e *Encoder) fingerprint(r checkpoint.Reader) (string, error) {
 	h := sha256.New()
-	fmt.Fprintf(h, "%s\n%s\n%s\n", e.made.family, e.made.info.Config, e.spec.Preprocessing)
+	fmt.Fprintf(h, "%s\n%s\n%s\n", e.made.family.name, e.made.info.Config, e.spec.Preprocessing)
 	for _, name := range slices.Sorted(slices.Values(e.made.info.Tensors)) {
 		info, err := r.Info(name)
 		if err != nil {
@@ -118,16 +118,8 @@ func Keep(dir string, x regions.Extractor) error {
 	return atomicfile.WriteBytes(filepath.Join(dir, regions.SpecFile), e.spec.File())
 }
 
-// write writes the weights.
-func (e *Encoder) write(path string) (err error) {
-	if e.spec.Weights != "" {
-		return atomicfile.Copy(path, e.spec.Weights)
-	}
-	there := e.spec
-	there.Weights = path
-	if _, err := openSaved(there); err == nil { // an earlier run wrote it
-		return nil
-	}
+// again opens the file of the weights once more. It must be the one that it was.
+func (e *Encoder) again(use func(r checkpoint.Reader) error) (err error) {
 	r, err := checkpoint.Open(e.made.path)
 	if err != nil {
 		return err
@@ -137,6 +129,53 @@ func (e *Encoder) write(path string) (err error) {
 		if now, err := e.fingerprint(r); err != nil || now != e.spec.Fingerprint {
 			return errors.Join(fmt.Errorf("%s has changed since it was opened; give the command again", e.made.path), err)
 		}
+		return use(r)
+	})
+}
+
+// On returns an extractor as it computes on a device. Of a network the weights lie in an accelerator's memory then, and all that it says of a
+// picture is computed there but for what comes before and behind: pixels, boxes. Whatever runs beside it, a picture is run by itself, so that
+// the same is said of it each time. On the processor it is x itself, as it is where there is no network.
+func On(x regions.Extractor, d engine.Device) (regions.Extractor, error) {
+	e, ok := x.(*Encoder)
+	if !ok || !engine.Late(d) {
+		return x, nil
+	}
+	on := &Encoder{spec: e.spec, made: e.made, prepare: e.prepare, notes: e.notes, base: d.Fork()} // d itself may be at work
+	on.told.Store(e.told.Load())
+	err := e.again(func(r checkpoint.Reader) (err error) {
+		on.made.network, _, err = e.made.family.open(on.base, e.made.info.Config, r)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return on, nil
+}
+
+// During calls work with an extractor [On] a device that rounds no factors of products, so that the same network sees the same wherever it computes. The
+// device's memory has nothing of it afterwards.
+func During(x regions.Extractor, d engine.Device, work func(x regions.Extractor) error) error {
+	within, free := engine.Scope(d)
+	defer free()
+	on, err := On(x, engine.Exact(within))
+	if err != nil {
+		return err
+	}
+	return work(on)
+}
+
+// write writes the weights.
+func (e *Encoder) write(path string) error {
+	if e.spec.Weights != "" {
+		return atomicfile.Copy(path, e.spec.Weights)
+	}
+	there := e.spec
+	there.Weights = path
+	if _, err := openSaved(there); err == nil { // an earlier run wrote it
+		return nil
+	}
+	return e.again(func(r checkpoint.Reader) error {
 		var tensors []checkpoint.Tensor
 		for _, name := range e.made.info.Tensors {
 			info, err := r.Info(name)

@@ -2,14 +2,12 @@ package extractor
 
 import (
 	"encoding/binary"
-	"errors"
 	"fmt"
 	"hash/fnv"
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
-	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/compute/nn"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -33,26 +31,19 @@ func NewLearning(x regions.Extractor) (*Learning, error) {
 	if !ok {
 		return nil, fmt.Errorf("%s has no weights that could be trained; give a Vision Transformer: %s", x.Spec(), vit.Supported)
 	}
-	if e.made.family != vitFamily {
+	if e.made.family.name != vitFamily {
 		return nil, fmt.Errorf("%s cannot be trained, only Vision Transformers can: %s", e.spec, vit.Supported)
 	}
 	return &Learning{Encoder: e}, nil
 }
 
-// Begin reads the weights again, into memory of d that training may change.
-func (l *Learning) Begin(d engine.Device) (err error) {
-	r, err := checkpoint.Open(l.made.path)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, r.Close()) }()
-	return checkpoint.Guard(func() error {
-		if now, err := l.fingerprint(r); err != nil || now != l.spec.Fingerprint {
-			return errors.Join(fmt.Errorf("%s has changed since it was opened; give the command again", l.made.path), err)
-		}
+// Begin reads the weights again, into memory of d that training may change. What is not asked for to train is seen without rounding factors of
+// products, as it is by the commands that open the model later.
+func (l *Learning) Begin(d engine.Device) error {
+	return l.again(func(r checkpoint.Reader) (err error) {
 		l.dev = d
-		if _, ok := d.(*cpu.Device); !ok {
-			l.base = d
+		if engine.Late(d) {
+			l.base = engine.Exact(d)
 		}
 		l.model, err = vit.OpenTrainable(d, l.made.info.Config, r)
 		if err == nil {
@@ -66,6 +57,10 @@ func (l *Learning) Begin(d engine.Device) (err error) {
 func (l *Learning) State() uint64 {
 	h := fnv.New64a()
 	for _, p := range l.model.Params {
+		if version, ok := engine.Version(l.dev, p.Value); ok {
+			binary.Write(h, binary.LittleEndian, version)
+			continue
+		}
 		values := engine.Values(l.dev, p.Value)
 		for _, i := range [...]int{0, len(values) / 2, len(values) - 1} {
 			binary.Write(h, binary.LittleEndian, values[i])

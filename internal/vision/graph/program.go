@@ -142,6 +142,9 @@ func (p *Program) Run(d engine.Device, pixels []float32) ([]Tensor, error) {
 		}
 	}
 	out := slices.Clone(p.Outputs)
+	for _, root := range p.roots {
+		engine.Expect(d, tensors[root])
+	}
 	for i, root := range p.roots {
 		out[i].Values = make([]float32, tensors[root].Len())
 		d.Read(out[i].Values, tensors[root])

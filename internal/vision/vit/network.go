@@ -155,7 +155,7 @@ func Open(d engine.Device, config []byte, r checkpoint.Reader) (vision.Network, 
 		prepared[w.Var] = true
 	}
 	for _, p := range params {
-		if !prepared[p.Var] { // it may be the reader's memory
+		if !prepared[p.Var] && !engine.Late(d) { // it may be the reader's memory, of which an accelerator has a copy
 			mapped := p.Value
 			p.Value = d.Wrap(mapped.Rows, mapped.Cols, slices.Clone(engine.Values(d, mapped)))
 			d.Free(mapped)
@@ -188,6 +188,9 @@ func (n *network) Run(d engine.Device, p vision.Pixels) (vision.Output, error) {
 		places = fixed{known.v}
 	}
 	patches, global := n.run(t, pictures, places)
+	if global != nil {
+		engine.Expect(d, global.Value)
+	}
 	out := vision.Output{Boxes: n.boxes(p), Features: slices.Clone(engine.Values(d, patches.Value))}
 	if global != nil {
 		out.Global = slices.Clone(engine.Values(d, global.Value))

@@ -53,10 +53,6 @@ func newBuilder(o builderOptions) *builder {
 	return &builder{constants: map[string]val{}, builderOptions: o}
 }
 
-func (s *shared) builderOptions() builderOptions {
-	return builderOptions{precision: s.options.Precision, philox: s.philox}
-}
-
 // Dtype of most values.
 const f32 = pjrt.F32
 

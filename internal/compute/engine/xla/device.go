@@ -96,7 +96,7 @@ func newHeap() *heap { return &heap{readers: map[pjrt.Buffer]int{}} }
 
 func newDevice(s *shared, chip int, h *heap) *Device {
 	d := &Device{shared: s, chip: chip, heap: h}
-	d.trace = trace{shared: s, heap: h, chip: chip, recording: recording{known: map[key]int{}, read: map[*memory]read{}}}
+	d.trace = trace{shared: s, heap: h, chip: chip, precision: s.options.Precision, recording: recording{known: map[key]int{}, read: map[*memory]read{}}}
 	return d
 }
 
@@ -125,9 +125,18 @@ func (d *Device) Name() string {
 func (d *Device) Limit() parallel.Limit { return 0 }
 
 // Fork implements [engine.Device].
-func (d *Device) Fork() engine.Device {
+func (d *Device) Fork() engine.Device { return d.fork() }
+
+func (d *Device) fork() *Device {
 	f := newDevice(d.shared, d.chip, d.heap)
-	f.scope = d.scope
+	f.scope, f.trace.precision = d.scope, d.trace.precision
+	return f
+}
+
+// Exact implements what [engine.Exact] asks for.
+func (d *Device) Exact() engine.Device {
+	f := d.fork()
+	f.trace.precision = Float32
 	return f
 }
 

@@ -122,6 +122,16 @@ func (d *Device) Expect(t *engine.Tensor) {
 	of(t).wanted = true
 }
 
+// Version implements what [engine.Version] asks for: each content that a tensor gets has a buffer of its own, whose name no other has after it.
+func (d *Device) Version(t *engine.Tensor) uint64 {
+	m := of(t)
+	if m.whole != nil {
+		return d.Version(m.whole)
+	}
+	buffer, _ := d.computed(m)
+	return uint64(buffer)
+}
+
 // Start runs what was recorded; see [engine.Start].
 func (d *Device) Start() {
 	d.heap.mu.Lock()

@@ -93,3 +93,45 @@ func TestExpect(t *testing.T) {
 		t.Errorf("%d programs ran, want 2", s.Ran)
 	}
 }
+
+// A tensor's version is another one as soon as it was written to, in whatever way, and stays while it is read.
+func TestVersion(t *testing.T) {
+	d := open(t, Options{})
+	x := d.Wrap(2, 1, []float32{1, 2})
+	seen := map[uint64]string{}
+	for _, c := range []struct {
+		what  string
+		write func()
+	}{
+		{"wrapped", func() {}},
+		{"scaled", func() { d.Scale(x, x, 2) }},
+		{"scaled by a fork", func() { d.Fork().Scale(x, x, 2) }},
+		{"written", func() { d.Write(x, []float32{1, 2}) }},
+		{"partly written", func() { d.Write(d.Part(x, 1, 2), []float32{3}) }},
+	} {
+		c.write()
+		version, ok := engine.Version(d, x)
+		if before := seen[version]; !ok || before != "" {
+			t.Errorf("%s: version %d (%v), as %s", c.what, version, ok, before)
+		}
+		seen[version] = c.what
+		engine.Values(d, x)
+		for _, y := range []*engine.Tensor{x, d.Part(x, 0, 1)} {
+			if now, _ := engine.Version(d, y); now != version {
+				t.Errorf("%s: version %d, and after reading %d", c.what, version, now)
+			}
+		}
+	}
+}
+
+// A prepared weight has what products read, whatever becomes of the tensor that it was made of.
+func TestPreparedWeight(t *testing.T) {
+	d := open(t, Options{})
+	w := d.Prepare(d.Wrap(2, 1, []float32{3, 4}), engine.NN)
+	w.Tensor = &engine.Tensor{Rows: 2, Cols: 1}
+	y := d.New(1, 1)
+	d.Linear(y, d.Wrap(1, 2, []float32{5, 6}), w, nil)
+	if got := engine.Values(d, y)[0]; got != 39 {
+		t.Errorf("the product is %g, want 39", got)
+	}
+}

@@ -94,7 +94,7 @@ func (d *Device) linear(op string, a linear, outs []*engine.Tensor, x *engine.Te
 	}
 	d.asked.Add(int64(x.Rows) * int64(l.in*l.out))
 	d.padded.Add(int64(grid(x.Rows)-x.Rows) * int64(l.in*l.out))
-	record(d, op, l, lowerLinear, outs, d.tensor(x), d.tensor(w.Tensor), d.tensor(bias))
+	record(d, op, l, lowerLinear, outs, d.tensor(x), d.weight(w), d.tensor(bias))
 }
 
 func lowerLinear(b *builder, a linear, ins []val) []val {

@@ -192,3 +192,24 @@ func TestPadding(t *testing.T) {
 		t.Errorf("%g of the work was padding, want 2/32", got)
 	}
 }
+
+// What asks for it is computed without rounding beside what rounds: on forks and within scopes, of the same operations.
+func TestExact(t *testing.T) {
+	d := open(t, Options{Precision: BFloat16})
+	exact := engine.Exact(d)
+	within, free := engine.Scope(exact)
+	defer free()
+	x := d.Wrap(1, 1, []float32{1 + 0x1p-12})
+	for _, c := range []struct {
+		what string
+		d    engine.Device
+		want float32
+	}{{"the device", d, 1}, {"exactly", exact, 1 + 0x1p-11}, {"the device again", d, 1}, {"a fork of it", d.Fork(), 1}, {"a fork", exact.Fork(), 1 + 0x1p-11}, {"a scope", within, 1 + 0x1p-11}} {
+		y := c.d.New(1, 1)
+		c.d.MatMul(y, x, x, engine.NN, false)
+		if got := engine.Values(c.d, y)[0]; got != c.want {
+			t.Errorf("%s: %v, want %v", c.what, got, c.want)
+		}
+		c.d.Free(y)
+	}
+}

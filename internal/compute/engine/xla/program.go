@@ -49,7 +49,7 @@ func (s *shared) program(tr *trace) *program {
 	if s.team != nil {
 		how.Device = pjrt.AnyDevice
 	}
-	return s.take(tr.hash, how, tr.chip, func() []byte { return tr.text(s.builderOptions()) })
+	return s.take(tr.hash, how, tr.chip, tr.text)
 }
 
 // execute runs a program of one chip there. It does not wait for it.

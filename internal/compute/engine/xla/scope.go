@@ -35,7 +35,7 @@ func (m *memory) remove() {
 // Scope implements what [engine.Scope] asks for.
 func (d *Device) Scope() (within engine.Device, free func()) {
 	s := &scope{alive: map[*memory]struct{}{}}
-	f := newDevice(d.shared, d.chip, d.heap)
+	f := d.fork()
 	f.scope = s
 	return f, func() {
 		engine.Guard(func() error { // of a chip that is lost there is nothing to give back

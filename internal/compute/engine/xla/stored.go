@@ -14,14 +14,23 @@ func (d *Device) Store(s engine.Stored) *engine.Tensor {
 // StoredAs implements what [engine.StoredOf] asks for.
 func (d *Device) StoredAs(t *engine.Tensor) *engine.Stored { return of(t).stored }
 
-// prepared is what Prepare adds to a weight.
+// prepared is what Prepare makes of a weight: all that products read, as whoever has it may let the tensor go.
 type prepared struct {
-	bytes bool // products round each row of the other factor to 8 bits
+	weight *engine.Tensor
+	bytes  bool // products round each row of the other factor to 8 bits
 }
 
 // Prepare implements [engine.Device]. The plugin reads weights as they lie.
 func (d *Device) Prepare(w *engine.Tensor, op engine.Transpose) engine.Weight {
 	weight := engine.Plain(w, op)
-	weight.Prepared = prepared{d.StoredAs(w).Multiplied(op)}
+	weight.Prepared = prepared{w, d.StoredAs(w).Multiplied(op)}
 	return weight
+}
+
+// weight is that of a product.
+func (d *Device) weight(w engine.Weight) operand {
+	if p, ok := w.Prepared.(prepared); ok {
+		return d.tensor(p.weight)
+	}
+	return d.tensor(w.Tensor)
 }

@@ -16,9 +16,10 @@ import (
 // trace is what a device was asked for and has not computed yet: operations on values. Nothing runs before somebody reads; then all of
 // it is one program.
 type trace struct {
-	shared *shared
-	heap   *heap
-	chip   int // on which it runs
+	shared    *shared
+	heap      *heap
+	chip      int // on which it runs
+	precision Precision
 	recording
 }
 
@@ -438,6 +439,7 @@ func (tr *trace) flush(reads bool) {
 	}
 	tr.wanted = tr.wanted[:0]
 	tr.note(resulting)
+	tr.note(int(tr.precision))
 	size := 0
 	for _, m := range tr.changed {
 		tr.note(m.value)
@@ -493,8 +495,8 @@ func (tr *trace) flush(reads bool) {
 }
 
 // text writes the program.
-func (tr *trace) text(o builderOptions) []byte {
-	b := newBuilder(o)
+func (tr *trace) text() []byte {
+	b := newBuilder(builderOptions{precision: tr.precision, philox: tr.shared.philox})
 	values := make([]val, tr.values)
 	donated := map[int]int{}
 	for i, m := range tr.changed {

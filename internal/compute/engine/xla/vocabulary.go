@@ -45,7 +45,7 @@ func (d *Device) VocabularyLoss(loss, stats, x *engine.Tensor, w engine.Weight, 
 		d.noLoss(loss)
 		return
 	}
-	record(d, op, v, lowerVocabularyLoss, []*engine.Tensor{loss, stats}, d.tensor(x), d.tensor(w.Tensor), d.tensor(bias), d.ints(labels), d.count(x.Rows))
+	record(d, op, v, lowerVocabularyLoss, []*engine.Tensor{loss, stats}, d.tensor(x), d.weight(w), d.tensor(bias), d.ints(labels), d.count(x.Rows))
 }
 
 // VocabularyLossBackward implements [engine.Device].
@@ -74,7 +74,7 @@ func (d *Device) VocabularyLossBackward(dx, dw, db, dloss, stats, x *engine.Tens
 	}
 	v.dw, v.db = dw != nil, db != nil
 	record(d, op, v, lowerVocabularyLossBackward, []*engine.Tensor{dx, dw, db},
-		d.tensor(x), d.tensor(w.Tensor), d.tensor(bias), d.ints(labels), d.count(x.Rows), d.tensor(stats), d.tensor(dloss),
+		d.tensor(x), d.weight(w), d.tensor(bias), d.ints(labels), d.count(x.Rows), d.tensor(stats), d.tensor(dloss),
 		d.before(dw, v.dw && addW), d.before(db, v.db && addB))
 }
 
