@@ -196,6 +196,55 @@ func TestLocate(t *testing.T) {
 	}
 }
 
+// A revision with several names goes with the last of them, or by itself; a file that another revision has stays.
+func TestRemove(t *testing.T) {
+	for _, test := range []struct {
+		names string // that are removed, one after the other
+		refs  string // that are left
+		lost  bool   // the first revision is gone
+	}{
+		{"hf:team/model@main", "other v1", false},
+		{"hf:team/model@v1", "main other", false},
+		{"hf:team/model@v1 hf:team/model@main", "other", true},
+		{"hf:team/model@other", "main v1", false},
+		{"hf:team/model@" + sum[:40], "other", true},
+	} {
+		dir := t.TempDir()
+		c := Cache{Hub: filepath.Join(dir, "hub"), Own: filepath.Join(dir, "own")}
+		n := Name{Source: HuggingFace, Repo: "team/model"}
+		first := put(t, c, n, sum[:40], "config.json", "{}")
+		for ref, revision := range map[string]string{"v1": sum[:40], "other": sum[24:]} {
+			if err := os.WriteFile(filepath.Join(c.Dir(n), Refs, ref), []byte(revision), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		second := filepath.Join(c.Dir(n), Snapshots, sum[24:])
+		if err := os.CopyFS(second, os.DirFS(first)); err != nil {
+			t.Fatal(err)
+		}
+		for name := range strings.FieldsSeq(test.names) {
+			n, _ := Parse(name)
+			if _, err := c.Remove(n); err != nil {
+				t.Errorf("%s: %v", name, err)
+			}
+		}
+		entries, err := os.ReadDir(filepath.Join(c.Dir(n), Refs))
+		var refs []string
+		for _, e := range entries {
+			refs = append(refs, e.Name())
+		}
+		if got := strings.Join(refs, " "); err != nil || got != test.refs {
+			t.Errorf("%s: refs %q (%v), want %q", test.names, got, err, test.refs)
+		}
+		if _, err := os.Stat(first); errors.Is(err, fs.ErrNotExist) != test.lost {
+			t.Errorf("%s: the first revision: %v", test.names, err)
+		}
+		if _, err := os.Stat(filepath.Join(c.Dir(n), Blobs, sum)); errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the file of both is gone", test.names)
+		}
+	}
+}
+
 // What is damaged in the caches is passed over by a list, and a lock file that is none is refused.
 func TestDamagedCaches(t *testing.T) {
 	dir := t.TempDir()

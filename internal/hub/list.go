@@ -188,15 +188,18 @@ func (c Cache) Remove(n Name) (freed int64, err error) {
 // removeRevision takes the references to a revision away, the revision unless another reference stands for it, and the contents that no
 // revision has any more.
 func (c Cache) removeRevision(root *os.Root, n Name, id string) error {
-	refs := readRefs(root.Name())[id]
-	for _, ref := range refs {
-		if exact := n.Digest != "" || n.Ref() == id; exact || ref == n.Ref() {
-			if err := root.Remove(filepath.Join(Refs, filepath.FromSlash(ref))); err != nil {
-				return err
-			}
-		} else {
-			return nil // another name of the same
+	others := false
+	for _, ref := range readRefs(root.Name())[id] {
+		if n.Digest == "" && n.Ref() != id && n.Ref() != ref {
+			others = true
+			continue
 		}
+		if err := root.Remove(filepath.Join(Refs, filepath.FromSlash(ref))); err != nil {
+			return err
+		}
+	}
+	if others {
+		return nil
 	}
 	if err := root.RemoveAll(filepath.Join(Snapshots, id)); err != nil {
 		return err
