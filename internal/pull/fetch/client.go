@@ -2,6 +2,7 @@ package fetch
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -114,7 +115,8 @@ func temporary(ctx context.Context, err error) bool {
 // permanentNetwork knows what does not go away: a name that no server has, and a certificate that is not believed.
 func permanentNetwork(err error) bool {
 	var dns *net.DNSError
-	return errors.As(err, &dns) && dns.IsNotFound || strings.Contains(err.Error(), "tls: failed to verify certificate")
+	var certificate *tls.CertificateVerificationError
+	return errors.As(err, &dns) && dns.IsNotFound || errors.As(err, &certificate)
 }
 
 // localError is one of this machine: of the disk.

@@ -79,7 +79,7 @@ func (f *Fetcher) Get(ctx context.Context, root *os.Root, name string, file File
 			root.Remove(j.part + stateSuffix)
 			return got, nil
 		}
-		if changed || errors.As(err, &sum) || errors.As(err, &server) {
+		if changed || errors.As(err, &sum) || errors.As(err, &server) || j.useless() {
 			j.discard()
 		}
 		switch {
@@ -191,6 +191,9 @@ func (j *job) closeFiles() error {
 	}
 	return errors.Join(errs...)
 }
+
+// useless says whether nothing has come that a later job could go on from, as from a server that knows no ranges.
+func (j *job) useless() bool { return j.data != nil && (j.st == nil || j.st.have() == 0) }
 
 // discard takes away what has come.
 func (j *job) discard() {
