@@ -45,16 +45,6 @@ type Graph struct {
 	meanings [3]meaning // of the objects, attributes and relations together
 }
 
-// Nouns returns the lemmas of the objects, sorted, each once.
-func (g *Graph) Nouns() []string {
-	var out []string
-	for _, o := range g.Objects {
-		out = append(out, o.Lemma)
-	}
-	slices.Sort(out)
-	return slices.Compact(out)
-}
-
 // Parser finds the parts of captions. It is safe for concurrent use.
 type Parser struct {
 	tokens *tokenize.Tokenizer

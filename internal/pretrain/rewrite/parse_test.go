@@ -72,13 +72,6 @@ func TestRoles(t *testing.T) {
 	}
 }
 
-func TestNouns(t *testing.T) {
-	g := newParser(t).Parse("Two dogs and a cat watch another dog .")
-	if got := g.Nouns(); !reflect.DeepEqual(got, []string{"cat", "dog"}) {
-		t.Errorf("%q", got)
-	}
-}
-
 // checkGraph holds what is true of every graph.
 func checkGraph(tb testing.TB, g Graph) {
 	tb.Helper()
