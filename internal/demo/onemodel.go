@@ -27,7 +27,7 @@ unimo predict --model MODEL --task snli-ve PICTURE \
     "you see a star"
 unimo caption --model MODEL PICTURE
 unimo index PICTURES --model MODEL --out INDEX
-unimo search --index INDEX --candidates 0 \
+unimo search --index INDEX \
     "a small black circle below a big black triangle"`,
 	Next: `any of the tasks, alone or together (docs/guides/multi.md):
   unimo finetune multi --out RUN \
