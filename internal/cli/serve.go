@@ -48,8 +48,8 @@ The server listens on this machine alone unless --listen says otherwise. It
 fetches nothing: pictures come in requests, unless --fetch allows a place.
 
   SIGTERM, Ctrl-C  it answers what has come, takes nothing more, and ends
-  SIGHUP           it loads models, keys and certificate again; a device that was
-                   lost is opened again
+  SIGHUP           it loads models, keys and certificate again; a device that
+                   was lost is opened again
   GET /livez       200 as long as it runs
   GET /readyz      200; 503 while models are loaded, and before it ends
   GET /metrics     for Prometheus
