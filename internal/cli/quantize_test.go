@@ -318,9 +318,14 @@ func TestBrokenQuantizedModels(t *testing.T) {
 		"infinite":  {"", math.Inf(1), `scale 0 of "` + scales + `" is +Inf`},
 		"no scales": {scales, 1, `its scales "` + scales + `" are missing`},
 		"no weight": {strings.TrimSuffix(scales, ".scale"), 1, `"` + scales + `" has no weight`},
+		"version":   {"", 1, `quantised in version "2" of the form, this program knows version 1`},
 	} {
 		bad := copyModel(t, small)
 		spoil(t, bad, scales, c.drop, c.v)
+		if name == "version" {
+			file := filepath.Join(bad, modeldir.WeightsFile)
+			writeFile(t, file, strings.Replace(read(t, file), `"quantised":"1"`, `"quantised":"2"`, 1))
+		}
 		for _, args := range [][]string{
 			{"predict", "--model", bad, "a great film"}, {"embed", "--model", bad, "a great film"}, {"inspect", bad}, {"convert", bad, bad + "2"},
 			{"evaluate", "classify", "--model", bad, "--data", filepath.Join("..", "..", "testdata", "films")}, {"quantize", bad, bad + "2"},

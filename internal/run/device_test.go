@@ -7,7 +7,9 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+	"github.com/unimo-go/unimo/internal/model"
 )
 
 // Where a plugin has crashed, --resume goes on with what was saved, if something was.
@@ -28,6 +30,33 @@ func TestALostDeviceIsExplained(t *testing.T) {
 		err := r.explain(crash)
 		if !errors.Is(err, crash) || !strings.Contains(err.Error(), "signal: aborted, after it was asked to run program 5: Check failed: it is so; "+want) {
 			t.Errorf("%q saved: %v", saved, err)
+		}
+	}
+}
+
+// someSettings are settings of no task.
+type someSettings struct{ CommonSettings }
+
+func (s *someSettings) Validate(func(string) bool) error { return nil }
+func (s *someSettings) Adopt(model.Config)               {}
+
+// Too little memory is said with the batch size that fits, or that none does.
+func TestTooLittleMemoryIsExplained(t *testing.T) {
+	for _, test := range []struct {
+		err       engine.MemoryError
+		recompute bool
+		want      string
+	}{
+		{engine.MemoryError{Needs: 9000, Has: 5000, Fixed: 1000}, false, "this needs 9 kB of 5 kB: a batch_size of about 16 fits (it is 32); recompute needs less, too"},
+		{engine.MemoryError{Needs: 9000, Has: 5000, Fixed: 1000}, true, "a batch_size of about 16 fits (it is 32)"},
+		{engine.MemoryError{Needs: 9000, Has: 1000, Fixed: 1000}, true, "a batch_size of 1 does not fit either; choose a smaller preset, or a device with more memory"},
+		{engine.MemoryError{Err: errors.New("RESOURCE_EXHAUSTED")}, true, "RESOURCE_EXHAUSTED: lower batch_size, which is 32"},
+	} {
+		s := new(someSettings)
+		s.BatchSize, s.Recompute = 32, test.recompute
+		r := &run{settings: s}
+		if err := r.explain(&test.err); !errors.Is(err, error(&test.err)) || !strings.HasSuffix(err.Error(), test.want) {
+			t.Errorf("%+v: %v, want %q", test.err, err, test.want)
 		}
 	}
 }
