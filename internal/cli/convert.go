@@ -49,8 +49,8 @@ weights to three digits. A folder with model.safetensors also gets config.json a
 the vocabulary, from SRC if it has them, or from --size or --config and --vocab; and
 from SRC what else a finished model needs, and its README.md.
 
-SRC may also be the folder of a BERT (MiniLM), RoBERTa, ELECTRA or DistilBERT as
-Hugging Face's transformers writes it, with config.json and model.safetensors or
+SRC may also be the folder of a BERT (MiniLM), RoBERTa, XLM-RoBERTa, CamemBERT, ELECTRA or
+DistilBERT as Hugging Face's transformers writes it, with config.json and model.safetensors or
 pytorch_model.bin, or of a UNIMO as PaddleNLP writes it. It becomes a model of this
 program: tensors get its names, weights are transposed. What has no place is said.
 

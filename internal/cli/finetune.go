@@ -113,7 +113,7 @@ func (a *app) finetuneTaskCommand(t *run.Task) *cobra.Command {
 		c.Use = t.Name + " --data DIR --out RUN"
 	}
 	presetFlag(c, &o.Size)
-	flags.StringVar(&o.Init, "init", "", "`MODEL` or checkpoint to start from (folder, .safetensors or .tar.gz)")
+	flags.StringVar(&o.Init, "init", "", "`MODEL` or checkpoint to start from (folder, .safetensors, .tar.gz, or a name of 'unimo pull')")
 	flags.StringVar(&o.Vocab, "vocab", "", "`DIR` with the vocabulary (default: that of --init, or trained on the data)")
 	flags.StringVarP(&o.Out, "out", "o", "", "folder `RUN` to keep the run in")
 	flags.BoolVar(&o.Resume, "resume", false, "go on with the run in --out")

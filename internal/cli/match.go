@@ -20,7 +20,7 @@ import (
 
 // modelFlag registers --model, which is needed, and --task.
 func modelFlag(c *cobra.Command, dir *string) {
-	c.Flags().StringVarP(dir, "model", "m", "", "`DIR` of the model, or of a run for its best model")
+	c.Flags().StringVarP(dir, "model", "m", "", "`DIR` of the model, or of a run for its best model; or the name of one that 'unimo pull' fetched")
 	c.MarkFlagRequired("model")
 	taskFlag(c)
 	deviceFlags(c)
