@@ -15,6 +15,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/oip"
+	"github.com/unimo-go/unimo/internal/serve/web"
 )
 
 // patience is how long a client may take.
@@ -62,6 +63,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	out := &timedWriter{ResponseWriter: w, control: control, time: g.patience.write, draining: &g.draining}
 	in := &body{ReadCloser: r.Body, guard: g, control: control, stream: oip.IsGRPC(r)}
+	*r = *r.WithContext(web.WithMemory(r.Context(), in)) // the same request: what counts them reads the pattern that the mux sets
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = in
 		control.SetReadDeadline(time.Now().Add(g.patience.body))
@@ -69,7 +71,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		defer context.AfterFunc(r.Context(), func() { control.SetReadDeadline(time.Now()) })()
 	}
 	defer func() {
-		g.held.Add(-in.size)
+		g.held.Add(-in.size.Load())
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
 				panic(p)
@@ -130,8 +132,27 @@ type body struct {
 	io.ReadCloser
 	guard   *guard
 	control *http.ResponseController
-	stream  bool // of messages, each of which has its own time
-	size    int64
+	stream  bool         // of messages, each of which has its own time
+	size    atomic.Int64 // bytes that take memory
+}
+
+// Hold implements [web.Memory].
+func (b *body) Hold(n int) error {
+	b.size.Add(int64(n))
+	if b.guard.held.Add(int64(n)) <= b.guard.memory {
+		return nil
+	}
+	return &backend.Error{
+		Kind: backend.Overloaded, RetryAfter: time.Second, Limit: int(b.guard.memory),
+		Message: fmt.Sprintf("the requests that are being read have more than %d bytes together; try again later", b.guard.memory),
+	}
+}
+
+// Release implements [web.Memory].
+func (b *body) Release(n int) {
+	released := min(int64(n), b.size.Load())
+	b.size.Add(-released)
+	b.guard.held.Add(-released)
 }
 
 func (b *body) Read(p []byte) (int, error) {
@@ -139,12 +160,8 @@ func (b *body) Read(p []byte) (int, error) {
 		b.control.SetReadDeadline(time.Now().Add(b.guard.patience.idle))
 	}
 	n, err := b.ReadCloser.Read(p)
-	b.size += int64(n)
-	if held := b.guard.held.Add(int64(n)); held > b.guard.memory {
-		return n, &backend.Error{
-			Kind: backend.Overloaded, RetryAfter: time.Second, Limit: int(b.guard.memory),
-			Message: fmt.Sprintf("the requests that are being read have more than %d bytes together; try again later", b.guard.memory),
-		}
+	if over := b.Hold(n); over != nil {
+		return n, over
 	}
 	if err == io.EOF {
 		b.control.SetReadDeadline(time.Time{}) // the answer may take longer; that the client leaves is still seen

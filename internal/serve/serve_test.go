@@ -2,6 +2,7 @@ package serve
 
 import (
 	"bytes"
+	"compress/gzip"
 	"context"
 	"crypto/ecdsa"
 	"crypto/elliptic"
@@ -218,11 +219,12 @@ func TestKeys(t *testing.T) {
 			t.Errorf("%v: %d", header, got)
 		}
 	}
-	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/": 200, "/page/setup.json": 200, "/v1/models": 401, "/metrics": 401, "/page/../v1/models": 401} {
+	for path, want := range map[string]int{"/livez": 200, "/readyz": 200, "/": 200, "/page/setup.json": 200, "/docs": 200, "/openapi.json": 200, "/v1/models": 401, "/metrics": 401, "/page/../v1/models": 401} {
 		if got, _, _ := s.do(t, "GET", path, ""); got != want {
 			t.Errorf("%s: %d, want %d", path, got, want)
 		}
 	}
+	log.Wait(t, "level=INFO msg=request method=POST path=/predict route=/predict status=200")
 	log.Wait(t, "level=WARN msg=request method=GET path=/metrics ") // who may not ask, also where who may is not logged
 	if strings.Contains(log.String(), "level=INFO msg=request method=POST path=/predict route=none status=401") {
 		t.Error("a 401 is no warning")
@@ -487,6 +489,85 @@ func TestBodiesAreBounded(t *testing.T) {
 		t.Errorf("%d %v", a.StatusCode, a.Header)
 	}
 	first.Close()
+	for range 500 {
+		if g.held.Load() == 0 {
+			return
+		}
+		time.Sleep(2 * time.Millisecond)
+	}
+	t.Errorf("%d bytes are held", g.held.Load())
+}
+
+// A stream holds the messages that are not answered, however many it has had.
+func TestStreamsHoldWhatIsNotAnswered(t *testing.T) {
+	var g *guard
+	url := guarded(t, backendtest.New(), func(x *guard, h *http.Server) {
+		g, h.Protocols = x, new(http.Protocols)
+		h.Protocols.SetUnencryptedHTTP2(true)
+	})
+	c, err := grpc.NewClient(strings.TrimPrefix(url, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	stream, err := inferencepb.NewGRPCInferenceServiceClient(c).ModelStreamInfer(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	const size = 100_000
+	for i := range int(3 * g.memory / size) {
+		err := stream.Send(&inferencepb.ModelInferRequest{
+			ModelName: "fake", Id: strings.Repeat("x", size), Outputs: []*inferencepb.ModelInferRequest_InferRequestedOutputTensor{{Name: "generated_text"}},
+			Inputs: []*inferencepb.ModelInferRequest_InferInputTensor{{Name: "text", Datatype: "BYTES", Shape: []int64{1}, Contents: &inferencepb.InferTensorContents{BytesContents: [][]byte{[]byte("a bc")}}}},
+		})
+		for last := false; !last; {
+			a, failed := stream.Recv()
+			if err = errors.Join(err, failed); err != nil || a.ErrorMessage != "" {
+				t.Fatalf("message %d: %v, %s", i, err, a.GetErrorMessage())
+			}
+			last = a.InferResponse.Parameters["triton_final_response"].GetBoolParam()
+		}
+	}
+	if held := g.held.Load(); held > 2*size {
+		t.Errorf("%d bytes are held", held)
+	}
+}
+
+// What was compressed counts as what it becomes.
+func TestUnpackedBodiesAreBounded(t *testing.T) {
+	var g *guard
+	url := guarded(t, backendtest.New(), func(x *guard, h *http.Server) {
+		g, h.Protocols = x, new(http.Protocols)
+		h.Protocols.SetHTTP1(true)
+		h.Protocols.SetUnencryptedHTTP2(true)
+		g.memory = 500_000
+	})
+	var packed bytes.Buffer
+	z := gzip.NewWriter(&packed)
+	z.Write(bytes.Repeat([]byte{' '}, 800_000))
+	z.Close()
+	r, err := http.NewRequest(http.MethodPost, url+"/v2/models/fake/infer", &packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.Header.Set("Content-Encoding", "gzip")
+	a, err := httpClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.Body.Close()
+	if a.StatusCode != 429 {
+		t.Error(a.StatusCode)
+	}
+	c, err := grpc.NewClient(strings.TrimPrefix(url, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = inferencepb.NewGRPCInferenceServiceClient(c).ModelInfer(t.Context(), &inferencepb.ModelInferRequest{ModelName: "fake", Id: strings.Repeat("x", 800_000)}, grpc.UseCompressor("gzip"))
+	if status.Code(err) != codes.ResourceExhausted || !strings.Contains(err.Error(), "more than 500000 bytes together") {
+		t.Error(err)
+	}
 	for range 500 {
 		if g.held.Load() == 0 {
 			return

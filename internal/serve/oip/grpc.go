@@ -13,6 +13,7 @@ import (
 	_ "google.golang.org/grpc/encoding/gzip" // clients may compress what they send
 	"google.golang.org/grpc/metadata"
 	"google.golang.org/grpc/status"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/serve/oip/inferencepb"
@@ -99,6 +100,9 @@ func (s *grpcService) RepositoryIndex(context.Context, *inferencepb.RepositoryIn
 }
 
 func (s *grpcService) ModelInfer(ctx context.Context, r *inferencepb.ModelInferRequest) (*inferencepb.ModelInferResponse, error) {
+	if _, err := claim(ctx, r); err != nil {
+		return nil, statusOf(ctx, err)
+	}
 	q, err := decodeGRPC(r, s.limits)
 	if err != nil {
 		return nil, statusOf(ctx, err)
@@ -122,7 +126,11 @@ func (s *grpcService) ModelStreamInfer(stream inferencepb.GRPCInferenceService_M
 			return err
 		}
 		answer := &inferencepb.ModelStreamInferResponse{}
-		a, err := s.stream(stream, r)
+		var a *inferencepb.ModelInferResponse
+		size, err := claim(stream.Context(), r)
+		if err == nil {
+			a, err = s.stream(stream, r)
+		}
 		if err != nil {
 			if stream.Context().Err() != nil {
 				return statusOf(stream.Context(), stream.Context().Err())
@@ -135,7 +143,17 @@ func (s *grpcService) ModelStreamInfer(stream inferencepb.GRPCInferenceService_M
 		if err := stream.Send(answer); err != nil {
 			return err
 		}
+		web.MemoryOf(stream.Context()).Release(size)
 	}
+}
+
+// claim counts a message as what it is in memory, which is more than what came where it was compressed.
+func claim(ctx context.Context, r *inferencepb.ModelInferRequest) (size int, err error) {
+	const head = 5 // bytes before each message
+	m := web.MemoryOf(ctx)
+	size = head + proto.Size(r)
+	m.Release(size)
+	return size, m.Hold(size)
 }
 
 // stream sends the pieces of a text, and returns the last response.

@@ -172,7 +172,10 @@ func (s *service) body(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 		return nil, backend.Errorf(backend.Invalid, "", "the body is encoded (Content-Encoding %.40q); send it as it is, or as gzip or deflate", encoding)
 	}
 	if err == nil {
-		raw, err = io.ReadAll(io.LimitReader(from, s.limits.Body+1))
+		raw, err = io.ReadAll(io.LimitReader(web.Held(r.Context(), from), s.limits.Body+1))
+	}
+	if own, ok := errors.AsType[*backend.Error](err); ok {
+		return nil, own
 	}
 	if err != nil {
 		return nil, backend.Errorf(backend.Invalid, "", "the body is not what its Content-Encoding says: %w", err)

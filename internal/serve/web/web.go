@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"math"
 	"net/http"
 	"os"
@@ -145,12 +144,11 @@ func nameOf(field string) string {
 	return field
 }
 
-// WriteJSON answers with a value as JSON.
+// WriteJSON answers with a value as JSON. One that is none is the server's fault, and a panic, which the server answers and logs.
 func WriteJSON(w http.ResponseWriter, status int, value any) {
 	raw, err := json.Marshal(value)
-	if err != nil { // a value that is no number, say; the protocol's own form is JSON, too
-		slog.Error("an answer is no JSON", "error", err)
-		status, raw = http.StatusInternalServerError, []byte(`{"error":"the server failed; its log says why"}`)
+	if err != nil { // a value that is no number, say
+		panic(fmt.Errorf("an answer is no JSON: %w", err))
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(status)
@@ -164,8 +162,7 @@ func WriteList[E any](w http.ResponseWriter, list []E) {
 	for _, e := range list {
 		raw, err := json.Marshal(e)
 		if err != nil {
-			slog.Error("an answer is no JSON", "error", err)
-			panic(http.ErrAbortHandler) // the client must not take half of an answer for one
+			panic(fmt.Errorf("an answer is no JSON: %w", err))
 		}
 		if _, err := w.Write(append([]byte{between}, raw...)); err != nil {
 			return // the client left
