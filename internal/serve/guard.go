@@ -67,8 +67,17 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = in
 		control.SetReadDeadline(time.Now().Add(g.patience.body))
-		// A body that is still being read is not waited for when the server ends.
-		defer context.AfterFunc(r.Context(), func() { control.SetReadDeadline(time.Now()) })()
+		// A body that is still being read is not waited for when the server ends, nor touched when the request is over.
+		ended := make(chan struct{})
+		stop := context.AfterFunc(r.Context(), func() {
+			defer close(ended)
+			control.SetReadDeadline(time.Now())
+		})
+		defer func() {
+			if !stop() {
+				<-ended
+			}
+		}()
 	}
 	defer func() {
 		g.held.Add(-in.size.Load())

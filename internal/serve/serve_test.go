@@ -19,6 +19,7 @@ import (
 	"math/big"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -26,6 +27,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"google.golang.org/grpc"
@@ -496,6 +498,34 @@ func TestBodiesAreBounded(t *testing.T) {
 		time.Sleep(2 * time.Millisecond)
 	}
 	t.Errorf("%d bytes are held", g.held.Load())
+}
+
+// deadlines notes those that are set when its request is over.
+type deadlines struct {
+	http.ResponseWriter
+	over, late atomic.Bool
+}
+
+func (d *deadlines) SetReadDeadline(time.Time) error {
+	time.Sleep(time.Second)
+	d.late.Store(d.late.Load() || d.over.Load())
+	return nil
+}
+
+// A client may leave just when its request is answered. net/http takes the request apart then, so nobody may touch it any more.
+func TestRequestsAreNotTouchedAfterwards(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, leave := context.WithCancel(t.Context())
+		next := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { leave() })
+		g := &guard{next: next, log: slogDiscard, memory: 1 << 20, patience: usual, cross: http.NewCrossOriginProtection()}
+		w := &deadlines{ResponseWriter: httptest.NewRecorder()}
+		g.ServeHTTP(w, httptest.NewRequestWithContext(ctx, http.MethodPost, "/embed", strings.NewReader("{}")))
+		w.over.Store(true)
+		time.Sleep(time.Minute)
+		if w.late.Load() {
+			t.Error("a deadline was set when the request was over")
+		}
+	})
 }
 
 // A stream holds the messages that are not answered, however many it has had.
