@@ -58,7 +58,7 @@ func Connect(ctx context.Context, url string, p server.Part) (server.Server, err
 		}
 		return nil, errors.New("its URL cannot be used; want one such as postgres://ada@db.example:5432/photos")
 	}
-	if !strings.Contains(url, "connect_timeout") {
+	if config.ConnConfig.ConnectTimeout == 0 && !strings.Contains(url, "connect_timeout") { // nor does PGCONNECT_TIMEOUT say it
 		config.ConnConfig.ConnectTimeout = connectTimeout
 	}
 	c := &client{Part: p, table: p.Name()}

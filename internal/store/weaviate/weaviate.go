@@ -117,7 +117,7 @@ type collection struct {
 // collections are those of the index, by name. What has such a name and was not made by unimo is an error.
 func (c *client) collections(ctx context.Context) (map[string]collection, error) {
 	var schema struct{ Classes []json.RawMessage }
-	if err := c.do(ctx, http.MethodGet, "/schema", nil, &schema); err != nil {
+	if err := c.patient(ctx, http.MethodGet, "/schema", nil, &schema); err != nil {
 		return nil, err
 	}
 	all := map[string]collection{}
@@ -154,7 +154,7 @@ func (c *client) create(ctx context.Context) error {
 	if c.factor > 0 {
 		class["replicationConfig"] = map[string]any{"factor": c.factor}
 	}
-	return c.do(ctx, http.MethodPost, "/schema", class, nil)
+	return c.patient(ctx, http.MethodPost, "/schema", class, nil)
 }
 
 // Revision implements [server.Server].
