@@ -37,7 +37,7 @@ type dense struct {
 	name       string // of its folder or tensor, for messages
 	in, out    int
 	w          *autograd.Weight // in x out
-	b          *autograd.Var    // nil: none
+	b          *autograd.Var
 	activation string
 }
 
@@ -71,7 +71,7 @@ func (l *dense) apply(t *autograd.Tape, x *autograd.Var) *autograd.Var {
 }
 
 // openDense makes a dense layer of two tensors; transposed says that the weight is out x in, as torch has it. A bias that is not
-// there is none.
+// there is zero.
 func openDense(d engine.Device, r checkpoint.Reader, weight, bias, activation string, transposed bool) (*dense, error) {
 	info, err := r.Info(weight)
 	if err != nil {
