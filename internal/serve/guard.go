@@ -61,6 +61,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.Add(1)
 	defer g.requests.Add(-1)
 	control := http.NewResponseController(w)
+	defer func() { control.SetWriteDeadline(time.Now().Add(g.patience.write)) }() // for what net/http still has of the answer
 	out := &timedWriter{ResponseWriter: w, control: control, time: g.patience.write, draining: &g.draining}
 	in := &body{ReadCloser: r.Body, guard: g, control: control, stream: oip.IsGRPC(r)}
 	*r = *r.WithContext(web.WithMemory(r.Context(), in)) // the same request: what counts them reads the pattern that the mux sets
@@ -178,7 +179,8 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// timedWriter gives a client time for each piece of an answer, not for the whole: texts come as they are written.
+// timedWriter gives a client time for each piece of an answer, not for the whole: texts come as they are written. Between two pieces there is no
+// deadline, as HTTP/2 would end the stream at it, though there is nothing to write.
 type timedWriter struct {
 	http.ResponseWriter
 	control  *http.ResponseController
@@ -200,20 +202,26 @@ func (w *timedWriter) WriteHeader(status int) {
 	if status >= 200 {
 		w.begin()
 	}
-	w.control.SetWriteDeadline(time.Now().Add(w.time))
+	defer w.timed()()
 	w.ResponseWriter.WriteHeader(status)
+}
+
+// timed begins the time of a piece, and returns what ends it.
+func (w *timedWriter) timed() (done func()) {
+	w.control.SetWriteDeadline(time.Now().Add(w.time))
+	return func() { w.control.SetWriteDeadline(time.Time{}) }
 }
 
 func (w *timedWriter) Write(p []byte) (int, error) {
 	w.begin()
-	w.control.SetWriteDeadline(time.Now().Add(w.time))
+	defer w.timed()()
 	return w.ResponseWriter.Write(p)
 }
 
 // Flush implements [http.Flusher], which gRPC asks for.
 func (w *timedWriter) Flush() {
 	w.begin()
-	w.control.SetWriteDeadline(time.Now().Add(w.time))
+	defer w.timed()()
 	w.control.Flush()
 }
 

@@ -23,6 +23,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -500,10 +501,22 @@ func TestBodiesAreBounded(t *testing.T) {
 	t.Errorf("%d bytes are held", g.held.Load())
 }
 
-// deadlines notes those that are set when its request is over.
+// deadlines notes those that are set when its request is over, and that of writing.
 type deadlines struct {
 	http.ResponseWriter
 	over, late atomic.Bool
+	write      time.Time
+	written    []bool // with a deadline
+}
+
+func (d *deadlines) SetWriteDeadline(t time.Time) error {
+	d.write = t
+	return nil
+}
+
+func (d *deadlines) Write(p []byte) (int, error) {
+	d.written = append(d.written, !d.write.IsZero())
+	return d.ResponseWriter.Write(p)
 }
 
 func (d *deadlines) SetReadDeadline(time.Time) error {
@@ -526,6 +539,23 @@ func TestRequestsAreNotTouchedAfterwards(t *testing.T) {
 			t.Error("a deadline was set when the request was over")
 		}
 	})
+}
+
+// A client has time for each piece of an answer, and a model as long as it likes between two.
+func TestDeadlinesAreOfPieces(t *testing.T) {
+	w := &deadlines{ResponseWriter: httptest.NewRecorder()}
+	next := http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
+		for _, write := range []func(){func() { out.WriteHeader(http.StatusOK) }, func() { out.Write([]byte("a")) }, out.(http.Flusher).Flush} {
+			if write(); !w.write.IsZero() {
+				t.Error("a deadline is left")
+			}
+		}
+	})
+	g := &guard{next: next, log: slogDiscard, memory: 1 << 20, patience: usual, cross: http.NewCrossOriginProtection()}
+	g.ServeHTTP(w, httptest.NewRequest(http.MethodGet, "/", nil))
+	if !slices.Equal(w.written, []bool{true}) || w.write.IsZero() {
+		t.Errorf("written with deadlines: %v, at the end %v", w.written, w.write)
+	}
 }
 
 // A stream holds the messages that are not answered, however many it has had.
