@@ -78,8 +78,13 @@ func (f *Fetcher) Fetch(ctx context.Context, param string, u *url.URL) ([]byte, 
 	if a.StatusCode != http.StatusOK {
 		return nil, backend.Errorf(backend.Invalid, param, "%s could not be fetched: status %d", param, a.StatusCode)
 	}
-	raw, err := io.ReadAll(io.LimitReader(a.Body, f.limit+1))
+	raw, err := io.ReadAll(io.LimitReader(Held(ctx, a.Body), f.limit+1))
+	own, full := errors.AsType[*backend.Error](err)
 	switch {
+	case full:
+		return nil, own
+	case err != nil && ctx.Err() != nil:
+		return nil, backend.Ended(ctx)
 	case err != nil:
 		return nil, &backend.Error{Kind: backend.Invalid, Param: param, Message: param + " could not be fetched", Err: err}
 	case int64(len(raw)) > f.limit:

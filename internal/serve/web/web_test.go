@@ -144,12 +144,23 @@ func TestFetcher(t *testing.T) {
 	if asked {
 		t.Error("a redirection to another place was followed")
 	}
+	if _, err := l.Picture(WithMemory(context.Background(), none{}), "image", server.URL+"/cats/a.png"); backend.AsError(err).Kind != backend.Overloaded {
+		t.Errorf("without memory: %v", err)
+	}
 	for _, bad := range []string{"example.com", "ftp://example.com/", "https://u:p@example.com/", "https://example.com/?q", "%"} {
 		if _, err := NewFetcher([]string{bad}, 1); err == nil {
 			t.Errorf("%s is taken", bad)
 		}
 	}
 }
+
+// none is no memory.
+type none struct{}
+
+func (none) Hold(int) error {
+	return &backend.Error{Kind: backend.Overloaded, Message: "there is none"}
+}
+func (none) Release(int) {}
 
 func TestStatus(t *testing.T) {
 	h := http.Header{}
