@@ -63,8 +63,8 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	control := http.NewResponseController(w)
 	defer func() { control.SetWriteDeadline(time.Now().Add(g.patience.write)) }() // for what net/http still has of the answer
 	out := &timedWriter{ResponseWriter: w, control: control, time: g.patience.write, draining: &g.draining}
-	in := &body{ReadCloser: r.Body, guard: g, control: control, stream: oip.IsGRPC(r)}
-	*r = *r.WithContext(web.WithMemory(r.Context(), in)) // the same request: what counts them reads the pattern that the mux sets
+	in := &body{ReadCloser: r.Body, guard: g, control: control, path: r.URL.Path, stream: oip.IsGRPC(r)}
+	*r = *r.WithContext(web.WithRequest(r.Context(), in)) // the same request: what counts them reads the pattern that the mux sets
 	if r.Body != nil && r.Body != http.NoBody {
 		r.Body = in
 		control.SetReadDeadline(time.Now().Add(g.patience.body))
@@ -86,7 +86,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			if p == http.ErrAbortHandler {
 				panic(p)
 			}
-			g.log.Error("a handler failed", "path", r.URL.Path, "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+			in.Panicked(p)
 			if out.begun {
 				panic(http.ErrAbortHandler) // the client must not take half of an answer for one
 			}
@@ -142,11 +142,12 @@ type body struct {
 	io.ReadCloser
 	guard   *guard
 	control *http.ResponseController
+	path    string
 	stream  bool         // of messages, each of which has its own time
 	size    atomic.Int64 // bytes that take memory
 }
 
-// Hold implements [web.Memory].
+// Hold implements [web.Request].
 func (b *body) Hold(n int) error {
 	b.size.Add(int64(n))
 	if b.guard.held.Add(int64(n)) <= b.guard.memory {
@@ -158,7 +159,12 @@ func (b *body) Hold(n int) error {
 	}
 }
 
-// Release implements [web.Memory].
+// Panicked implements [web.Request].
+func (b *body) Panicked(what any) {
+	b.guard.log.Error("a handler failed", "path", b.path, "panic", fmt.Sprint(what), "stack", string(debug.Stack()))
+}
+
+// Release implements [web.Request].
 func (b *body) Release(n int) {
 	released := min(int64(n), b.size.Load())
 	b.size.Add(-released)

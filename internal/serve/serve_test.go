@@ -467,6 +467,54 @@ func TestPanics(t *testing.T) {
 	}
 }
 
+// A panic of a goroutine that a protocol begins is an answer, too.
+func TestPanicsOfProtocols(t *testing.T) {
+	m := backendtest.New()
+	m[0].Panic = "oh"
+	url := guarded(t, m, func(_ *guard, h *http.Server) {
+		h.Protocols = new(http.Protocols)
+		h.Protocols.SetHTTP1(true)
+		h.Protocols.SetUnencryptedHTTP2(true)
+	})
+	for path, body := range map[string]string{
+		"/v1/completions": `{"prompt": "x"}`, "/vertex": `{"instances": [{"inputs": "x"}]}`, "/classify": `{"text": "x"}`,
+		"/v2/models/fake/infer": `{"inputs": [{"name": "text", "datatype": "BYTES", "shape": [1], "data": ["x"]}], "outputs": [{"name": "generated_text"}]}`,
+	} {
+		a, err := httpClient.Post(url+path, "application/json", strings.NewReader(body))
+		if err != nil {
+			t.Errorf("%s: %v", path, err)
+			continue
+		}
+		raw, _ := io.ReadAll(a.Body)
+		a.Body.Close()
+		if a.StatusCode/100 != 5 && a.StatusCode != 424 || strings.Contains(string(raw), "oh") {
+			t.Errorf("%s: %d %s", path, a.StatusCode, raw)
+		}
+	}
+	c, err := grpc.NewClient(strings.TrimPrefix(url, "http://"), grpc.WithTransportCredentials(insecure.NewCredentials()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	service := inferencepb.NewGRPCInferenceServiceClient(c)
+	r := &inferencepb.ModelInferRequest{ModelName: "fake", Inputs: []*inferencepb.ModelInferRequest_InferInputTensor{
+		{Name: "text", Datatype: "BYTES", Shape: []int64{1}, Contents: &inferencepb.InferTensorContents{BytesContents: [][]byte{[]byte("x")}}},
+	}}
+	if _, err := service.ModelInfer(t.Context(), r); status.Code(err) != codes.Internal {
+		t.Error(err)
+	}
+	stream, err := service.ModelStreamInfer(t.Context())
+	if err == nil {
+		err = stream.Send(r)
+	}
+	if err == nil {
+		_, err = stream.Recv()
+	}
+	if status.Code(err) != codes.Internal {
+		t.Error(err)
+	}
+}
+
 // All bodies together are bounded, and the memory is free again afterwards.
 func TestBodiesAreBounded(t *testing.T) {
 	var g *guard

@@ -22,9 +22,32 @@ import (
 
 // grpc returns the service as a handler for requests of HTTP/2.
 func (s *service) grpc() http.Handler {
-	server := grpc.NewServer(grpc.MaxRecvMsgSize(int(min(s.limits.Body, math.MaxInt32))))
+	server := grpc.NewServer(grpc.MaxRecvMsgSize(int(min(s.limits.Body, math.MaxInt32))), grpc.UnaryInterceptor(caughtUnary), grpc.StreamInterceptor(caughtStream))
 	inferencepb.RegisterGRPCInferenceServiceServer(server, &grpcService{service: s})
 	return server
+}
+
+// gRPC calls its methods in goroutines of their own.
+func caughtUnary(ctx context.Context, request any, _ *grpc.UnaryServerInfo, method grpc.UnaryHandler) (answer any, err error) {
+	panicked := web.Caught(ctx, func() error {
+		answer, err = method(ctx, request)
+		return nil
+	})
+	if panicked != nil {
+		err = statusOf(ctx, panicked)
+	}
+	return answer, err
+}
+
+func caughtStream(service any, stream grpc.ServerStream, _ *grpc.StreamServerInfo, method grpc.StreamHandler) (err error) {
+	panicked := web.Caught(stream.Context(), func() error {
+		err = method(service, stream)
+		return nil
+	})
+	if panicked != nil {
+		err = statusOf(stream.Context(), panicked)
+	}
+	return err
 }
 
 // grpcService is the service with gRPC's messages.
@@ -143,17 +166,17 @@ func (s *grpcService) ModelStreamInfer(stream inferencepb.GRPCInferenceService_M
 		if err := stream.Send(answer); err != nil {
 			return err
 		}
-		web.MemoryOf(stream.Context()).Release(size)
+		web.RequestOf(stream.Context()).Release(size)
 	}
 }
 
 // claim counts a message as what it is in memory, which is more than what came where it was compressed.
 func claim(ctx context.Context, r *inferencepb.ModelInferRequest) (size int, err error) {
 	const head = 5 // bytes before each message
-	m := web.MemoryOf(ctx)
+	q := web.RequestOf(ctx)
 	size = head + proto.Size(r)
-	m.Release(size)
-	return size, m.Hold(size)
+	q.Release(size)
+	return size, q.Hold(size)
 }
 
 // stream sends the pieces of a text, and returns the last response.

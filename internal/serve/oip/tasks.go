@@ -321,7 +321,7 @@ func (b *batch) each(ctx context.Context, work func(ctx context.Context, i int) 
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(together)
 	for i := range b.n {
-		g.Go(func() error { return work(ctx, i) })
+		g.Go(func() error { return web.Caught(ctx, func() error { return work(ctx, i) }) })
 	}
 	return g.Wait()
 }

@@ -284,7 +284,7 @@ func (x *writing) all(ctx context.Context, emit func(choice) error) ([]choice, u
 	choices := make([]choice, len(x.prompts)*n)
 	own := x.model.Info().Details.Decoding
 	var use usage
-	written := 0
+	wrote := 0
 	var mu sync.Mutex
 	var wait sync.WaitGroup
 	free := make(chan struct{}, atOnce)
@@ -297,10 +297,15 @@ func (x *writing) all(ctx context.Context, emit func(choice) error) ([]choice, u
 				return
 			}
 			request := backend.GenerateRequest{Texts: []string{x.prompts[i/n]}, Decoding: x.q.decoding(own, i%n), Strict: x.q.TruncatePromptTokens == nil}
-			text, g, err := x.one(ctx, request, func(piece string, reason *string) error {
-				mu.Lock()
-				defer mu.Unlock()
-				return emit(choice{Text: piece, Index: i, FinishReason: reason})
+			var text string
+			var g written
+			err := web.Caught(ctx, func() (err error) {
+				text, g, err = x.one(ctx, request, func(piece string, reason *string) error {
+					mu.Lock()
+					defer mu.Unlock()
+					return emit(choice{Text: piece, Index: i, FinishReason: reason})
+				})
+				return err
 			})
 			if err != nil {
 				cancel(err)
@@ -313,14 +318,14 @@ func (x *writing) all(ctx context.Context, emit func(choice) error) ([]choice, u
 			if i%n == 0 {
 				use.PromptTokens += g.read
 			}
-			written += g.written
+			wrote += g.written
 		}()
 	}
 	wait.Wait()
 	if ctx.Err() != nil {
 		return nil, use, context.Cause(ctx)
 	}
-	use.CompletionTokens, use.TotalTokens = &written, use.PromptTokens+written
+	use.CompletionTokens, use.TotalTokens = &wrote, use.PromptTokens+wrote
 	return choices, use, nil
 }
 

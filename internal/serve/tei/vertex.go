@@ -43,25 +43,23 @@ func (s *server) vertex(ctx context.Context, raw []byte) (any, error) {
 		return nil, &backend.Error{Kind: backend.TooLarge, Param: "instances", Limit: most, Message: fmt.Sprintf("the instances have %d texts together; this server takes %d of a request, so send several requests", texts, most)}
 	}
 	type outcome struct {
-		value  any
-		err    error
-		failed any // what a panic said
+		value any
+		err   error
 	}
 	outcomes := make([]outcome, len(instances))
 	var wait sync.WaitGroup
 	for i, one := range instances {
 		wait.Go(func() {
 			o := &outcomes[i]
-			defer func() { o.failed = recover() }()
-			o.value, o.err = s.root(ctx, one)
+			o.err = web.Caught(ctx, func() (err error) {
+				o.value, err = s.root(ctx, one)
+				return err
+			})
 		})
 	}
 	wait.Wait()
 	answer := predictions{make([]any, len(instances))}
 	for i, o := range outcomes {
-		if o.failed != nil {
-			panic(o.failed) // where the server looks for it
-		}
 		if o.err != nil {
 			return nil, ofInstance(i, o.err)
 		}

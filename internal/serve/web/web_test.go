@@ -144,7 +144,7 @@ func TestFetcher(t *testing.T) {
 	if asked {
 		t.Error("a redirection to another place was followed")
 	}
-	if _, err := l.Picture(WithMemory(context.Background(), none{}), "image", server.URL+"/cats/a.png"); backend.AsError(err).Kind != backend.Overloaded {
+	if _, err := l.Picture(WithRequest(context.Background(), none{}), "image", server.URL+"/cats/a.png"); backend.AsError(err).Kind != backend.Overloaded {
 		t.Errorf("without memory: %v", err)
 	}
 	for _, bad := range []string{"example.com", "ftp://example.com/", "https://u:p@example.com/", "https://example.com/?q", "%"} {
@@ -154,8 +154,8 @@ func TestFetcher(t *testing.T) {
 	}
 }
 
-// none is no memory.
-type none struct{}
+// none is a request without memory.
+type none struct{ Request }
 
 func (none) Hold(int) error {
 	return &backend.Error{Kind: backend.Overloaded, Message: "there is none"}

@@ -50,6 +50,7 @@ type Model struct {
 	Aside bool                // vectors are not what it was made for
 	Says  func(*backend.Info) // if not nil, changes what the model says of itself; scores of one that is not calibrated are similarities
 	Err   error               // what every call returns
+	Panic any                 // if not nil, what every call panics with
 	Wait  chan struct{}       // if not nil, calls wait until it is closed or their context ends
 
 	mu   sync.Mutex
@@ -101,6 +102,8 @@ func (m *Model) begin(ctx context.Context, need backend.Capability, what string)
 		}
 	}
 	switch {
+	case m.Panic != nil:
+		panic(m.Panic)
 	case m.Err != nil:
 		return m.Err
 	case ctx.Err() != nil:
