@@ -61,7 +61,9 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.requests.Add(1)
 	defer g.requests.Add(-1)
 	control := http.NewResponseController(w)
-	defer func() { control.SetWriteDeadline(time.Now().Add(g.patience.write)) }() // for what net/http still has of the answer
+	// The time of the connection's last answer may be over, and net/http writes by itself: "100 Continue" before this one, and the rest of it.
+	control.SetWriteDeadline(time.Time{})
+	defer func() { control.SetWriteDeadline(time.Now().Add(g.patience.write)) }()
 	out := &timedWriter{ResponseWriter: w, control: control, time: g.patience.write, draining: &g.draining}
 	in := &body{ReadCloser: r.Body, guard: g, control: control, path: r.URL.Path, stream: oip.IsGRPC(r)}
 	*r = *r.WithContext(web.WithRequest(r.Context(), in)) // the same request: what counts them reads the pattern that the mux sets

@@ -591,9 +591,9 @@ func TestRequestsAreNotTouchedAfterwards(t *testing.T) {
 
 // A client has time for each piece of an answer, and a model as long as it likes between two.
 func TestDeadlinesAreOfPieces(t *testing.T) {
-	w := &deadlines{ResponseWriter: httptest.NewRecorder()}
+	w := &deadlines{ResponseWriter: httptest.NewRecorder(), write: time.Now()} // of the answer before
 	next := http.HandlerFunc(func(out http.ResponseWriter, _ *http.Request) {
-		for _, write := range []func(){func() { out.WriteHeader(http.StatusOK) }, func() { out.Write([]byte("a")) }, out.(http.Flusher).Flush} {
+		for _, write := range []func(){func() {}, func() { out.WriteHeader(http.StatusOK) }, func() { out.Write([]byte("a")) }, out.(http.Flusher).Flush} {
 			if write(); !w.write.IsZero() {
 				t.Error("a deadline is left")
 			}
