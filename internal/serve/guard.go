@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -83,7 +84,7 @@ func (g *guard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}()
 	}
 	defer func() {
-		g.held.Add(-in.size.Load())
+		in.end()
 		if p := recover(); p != nil {
 			if p == http.ErrAbortHandler {
 				panic(p)
@@ -145,14 +146,35 @@ type body struct {
 	guard   *guard
 	control *http.ResponseController
 	path    string
-	stream  bool         // of messages, each of which has its own time
-	size    atomic.Int64 // bytes that take memory
+	stream  bool // of messages, each of which has its own time
+
+	mu   sync.Mutex
+	size int64 // bytes that take memory
+	over bool  // the request is: a method of gRPC may go on for a moment, and counts no more
+}
+
+// count adds n to the bytes that take memory, and returns those of all requests.
+func (b *body) count(n int64) (all int64) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.over {
+		return 0
+	}
+	n = max(n, -b.size) // a message that was compressed is larger than what came
+	b.size += n
+	return b.guard.held.Add(n)
+}
+
+func (b *body) end() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.guard.held.Add(-b.size)
+	b.size, b.over = 0, true
 }
 
 // Hold implements [web.Request].
 func (b *body) Hold(n int) error {
-	b.size.Add(int64(n))
-	if b.guard.held.Add(int64(n)) <= b.guard.memory {
+	if b.count(int64(n)) <= b.guard.memory {
 		return nil
 	}
 	return &backend.Error{
@@ -161,16 +183,12 @@ func (b *body) Hold(n int) error {
 	}
 }
 
+// Release implements [web.Request].
+func (b *body) Release(n int) { b.count(-int64(n)) }
+
 // Panicked implements [web.Request].
 func (b *body) Panicked(what any) {
 	b.guard.log.Error("a handler failed", "path", b.path, "panic", fmt.Sprint(what), "stack", string(debug.Stack()))
-}
-
-// Release implements [web.Request].
-func (b *body) Release(n int) {
-	released := min(int64(n), b.size.Load())
-	b.size.Add(-released)
-	b.guard.held.Add(-released)
 }
 
 func (b *body) Read(p []byte) (int, error) {

@@ -641,6 +641,21 @@ func TestStreamsHoldWhatIsNotAnswered(t *testing.T) {
 	}
 }
 
+// What a request takes is never less than nothing, and nothing when it is over, whoever still counts.
+func TestBodiesAreCountedOnce(t *testing.T) {
+	b := &body{guard: &guard{memory: 100}}
+	for _, step := range []struct {
+		do   func()
+		want int64
+	}{
+		{func() { b.Hold(10) }, 10}, {func() { b.Release(20) }, 0}, {func() { b.Hold(30) }, 30}, {b.end, 0}, {func() { b.Release(30) }, 0}, {func() { b.Hold(5) }, 0}, {b.end, 0},
+	} {
+		if step.do(); b.guard.held.Load() != step.want {
+			t.Fatalf("%d bytes are held, want %d", b.guard.held.Load(), step.want)
+		}
+	}
+}
+
 // What was compressed counts as what it becomes.
 func TestUnpackedBodiesAreBounded(t *testing.T) {
 	var g *guard
