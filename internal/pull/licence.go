@@ -30,23 +30,28 @@ func (l Licence) String() string {
 // free are licences that allow any use, by how their identifiers begin.
 var free = []string{
 	"apache-", "mit", "bsd", "isc", "cc0", "cc-by-1", "cc-by-2", "cc-by-3", "cc-by-4", "cc-by-sa-", "unlicense", "zlib", "mpl-", "epl-", "eupl-", "gpl", "lgpl", "agpl",
-	"artistic-", "afl-", "ecl-", "ofl-", "odc-by", "odbl", "pddl", "cdla-permissive", "cdla-sharing", "ms-pl", "ncsa", "osl-", "postgresql", "wtfpl", "bsl-1.0", "lppl-", "cc",
+	"artistic-", "afl-", "ecl-", "ofl-", "odc-by", "odbl", "pddl", "cdla-permissive", "cdla-sharing", "ms-pl", "ncsa", "osl-", "postgresql", "wtfpl", "bsl-1.0", "lppl-",
 }
 
 // judge says what a licence forbids.
 func judge(l Licence) Licence {
-	id := strings.ToLower(l.ID)
-	words := strings.FieldsFunc(id+" "+strings.ToLower(l.Name), func(r rune) bool { return r == '-' || r == ' ' || r == '_' })
+	ids := strings.FieldsFunc(strings.ToLower(l.ID), func(r rune) bool { return strings.ContainsRune(" ,()", r) })
+	words := strings.FieldsFunc(strings.Join(ids, " ")+" "+strings.ToLower(l.Name), func(r rune) bool { return r == '-' || r == ' ' || r == '_' })
 	switch {
-	case id == "":
+	case len(ids) == 0:
 	case slices.Contains(words, "nc"), slices.Contains(words, "noncommercial"), slices.Contains(words, "research"):
 		l.Forbid = "it forbids commercial use"
 	case slices.Contains(words, "nd"):
 		l.Forbid = "it forbids to hand on what is changed, as a fine-tuned model is"
-	case !slices.ContainsFunc(free, func(prefix string) bool { return strings.HasPrefix(id, prefix) && (prefix != "cc" || id == "cc") }):
+	case slices.ContainsFunc(ids, func(id string) bool { return !allows(id) }):
 		l.Forbid = "it may forbid some uses"
 	}
 	return l
+}
+
+// allows says whether one of several licences is free, or a word between them.
+func allows(id string) bool {
+	return id == "cc" || id == "and" || id == "or" || slices.ContainsFunc(free, func(prefix string) bool { return strings.HasPrefix(id, prefix) })
 }
 
 // licence asks about a licence that forbids something, once for a model.

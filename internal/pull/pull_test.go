@@ -287,7 +287,8 @@ func TestLicences(t *testing.T) {
 		}
 	}
 	for id, forbids := range map[string]bool{"": false, "apache-2.0": false, "mit": false, "cc-by-4.0": false, "cc-by-sa-3.0": false, "bsd-3-clause": false, "gpl-3.0": false, "cc0-1.0": false,
-		"cc-by-nc-sa-4.0": true, "cc-by-nd-4.0": true, "other": true, "llama3.1": true, "gemma": true, "openrail++": true, "unknown": true} {
+		"cc-by-nc-sa-4.0": true, "cc-by-nd-4.0": true, "other": true, "llama3.1": true, "gemma": true, "openrail++": true, "unknown": true,
+		"mit, apache-2.0": false, "mit and cc-by-4.0": false, "mit, llama2": true, "apache-2.0, cc-by-nc-4.0": true, "cc-by-nc-4.0, mit": true, "(mit and licenseref-x)": true} {
 		if got := judge(Licence{ID: id}).Forbid != ""; got != forbids {
 			t.Errorf("%q forbids something: %t", id, got)
 		}
