@@ -142,10 +142,14 @@ func (c Cache) Locate(n Name) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("find %s: %w", n, err)
 	}
-	for _, e := range entries {
-		if err := c.inside(n, filepath.Join(dir, e.Name())); err != nil {
-			return "", err
+	err = filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return fmt.Errorf("find %s: %w", n, err)
 		}
+		return c.inside(n, path)
+	})
+	if err != nil {
+		return "", err
 	}
 	if (n.Source == Web || n.Source == Reference) && len(entries) == 1 && !entries[0].IsDir() {
 		return filepath.Join(dir, entries[0].Name()), nil

@@ -179,13 +179,22 @@ func TestLocate(t *testing.T) {
 	// A link that leaves the cache is not followed, and a broken one is said.
 	secret := filepath.Join(dir, "secret")
 	os.WriteFile(secret, []byte("x"), 0o600)
-	if err := os.Symlink(secret, filepath.Join(snapshot, "vocab.txt")); err != nil {
+	if err := os.Mkdir(filepath.Join(snapshot, "1_Pooling"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := c.Locate(n); err == nil || !strings.Contains(err.Error(), "is a link that leaves the cache") {
-		t.Errorf("got %v", err)
+	for _, file := range []string{"vocab.txt", "1_Pooling/config.json", "2_Dense"} {
+		link, target := filepath.Join(snapshot, filepath.FromSlash(file)), secret
+		if filepath.Ext(file) == "" {
+			target = dir
+		}
+		if err := os.Symlink(target, link); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := c.Locate(n); err == nil || !strings.Contains(err.Error(), "is a link that leaves the cache") {
+			t.Errorf("%s: got %v", file, err)
+		}
+		os.Remove(link)
 	}
-	os.Remove(filepath.Join(snapshot, "vocab.txt"))
 	os.Remove(filepath.Join(c.Dir(n), Blobs, sum))
 	if _, err := c.Locate(n); !errors.Is(err, fs.ErrNotExist) || !strings.Contains(err.Error(), "is not whole: config.json is gone") {
 		t.Errorf("got %v", err)
