@@ -32,6 +32,7 @@ const (
 	leastSearch    = 100  // ef_search
 	mostSearch     = 1000 // the largest ef_search that there is
 	connectTimeout = 5 * time.Second
+	lookTimeout    = 10 * time.Second // for what is asked once a connection is there
 )
 
 // pgInvalidParameter is the SQLSTATE of a value that a setting does not take.
@@ -71,6 +72,11 @@ func Connect(ctx context.Context, url string, p server.Part) (server.Server, err
 	config.ConnConfig.DefaultQueryExecMode = pgx.QueryExecModeExec
 	if c.pool, err = pgxpool.NewWithConfig(ctx, config); err != nil {
 		return nil, explain(err)
+	}
+	if t := config.ConnConfig.ConnectTimeout; t > 0 { // else as long as it takes
+		var cancel context.CancelFunc
+		ctx, cancel = context.WithTimeout(ctx, t+lookTimeout)
+		defer cancel()
 	}
 	if err := c.look(ctx); err != nil {
 		c.pool.Close()
