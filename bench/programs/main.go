@@ -34,7 +34,7 @@ const folderVariable = "UNIMO_PROGRAMS"
 
 func main() {
 	if folder := os.Getenv(folderVariable); folder != "" {
-		if err := helper.Run(&recorder{folder: folder}); err != nil {
+		if err := helper.Run(recorder(folder)); err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}
