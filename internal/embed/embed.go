@@ -472,10 +472,8 @@ func inBatches(ctx context.Context, texts []Text, tick run.Tick, each func(in mo
 	for i, t := range texts {
 		lengths[i] = len(t.Tokens)
 	}
-	order := batches.Sequence(len(texts))
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lengths[b], lengths[a]) })
 	done := 0
-	for _, numbers := range batches.Plan(lengths, order, batchRows, true) {
+	for _, numbers := range batches.Plan(lengths, batches.ByLength(lengths), batchRows, true) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -514,6 +512,7 @@ func (e *Embedder) batch(in model.Input, skips []int, stages []stage) ([]float32
 	for _, s := range stages {
 		x = s.apply(tape, x)
 	}
+	engine.Expect(tape.Device(), x.Value)
 	if err := e.encoder.Params.CheckOutput(tape, "vectors", x); err != nil {
 		return nil, err
 	}

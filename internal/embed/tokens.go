@@ -29,6 +29,7 @@ func (e *Embedder) TokenVectors(ctx context.Context, texts []Text, tick run.Tick
 		tape := e.tapes.Take()
 		defer e.tapes.Give(tape)
 		x := e.encoder.LastLayer(tape, in)
+		engine.Expect(tape.Device(), x.Value)
 		if err := e.encoder.Params.CheckOutput(tape, "vectors of tokens", x); err != nil {
 			return err
 		}

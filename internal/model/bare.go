@@ -35,5 +35,6 @@ func OpenEncoder(d engine.Device, cfg Config, r checkpoint.Reader) (*Encoder, er
 
 // FirstTokens returns the last layer's output for the first token of each sequence, B x H. See [Model.LastLayer].
 func (e *Encoder) FirstTokens(t *autograd.Tape, in Input) *autograd.Var {
+	in.fit(t, 1)
 	return e.encoder.firstTokens(t, in)
 }

@@ -56,10 +56,12 @@ const pairHidden = 2048
 // pooled returns a vector of each sequence, B x H.
 func (c *Classifier) pooled(t *autograd.Tape, in Input) *autograd.Var {
 	if c.form.images == needed {
+		in.fit(t, 2)
 		rows, offsets := in.pairFirsts()
 		image, text := c.pools.apply(t, c.encoder.lastLayerRows(t, in, rows, offsets))
 		return t.Add(image, text)
 	}
+	in.fit(t, 1)
 	return c.pool.apply(t, c.encoder.firstTokens(t, in))
 }
 

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 )
@@ -205,6 +206,16 @@ func (im Images) Sequences() int { return max(0, len(im.Offsets)-1) }
 
 // Sequences returns B.
 func (t Text) Sequences() int { return max(0, len(t.Offsets)-1) }
+
+// fit tells the device how large the batch is, of each of whose sequences so many rows are taken in the end; see [engine.Fit].
+func (in Input) fit(t *autograd.Tape, taken int) {
+	n := in.Sequences()
+	s := engine.Size{Rows: in.Rows(), Sequences: taken * n}
+	for i := range n {
+		s.Longest = max(s.Longest, int(in.offset(i+1)-in.offset(i)))
+	}
+	engine.Fit(t.Device(), s)
+}
 
 // Rows returns the number of regions and tokens.
 func (in Input) Rows() int { return int(in.offset(in.Sequences())) }

@@ -26,6 +26,7 @@ func (m *Model) common() *Model { return m }
 // LastLayer returns the encoder's output: a row for each region and token, sequence by sequence. It borrows the
 // input until the tape's pass ends.
 func (m *Model) LastLayer(t *autograd.Tape, in Input) *autograd.Var {
+	in.fit(t, 1)
 	return m.encoder.lastLayer(t, in)
 }
 

@@ -54,6 +54,7 @@ type Pair struct{ Image, Text int32 }
 
 // Side returns the side of images, or of texts without sources. It borrows the input until the tape's pass ends.
 func (r *Retriever) Side(t *autograd.Tape, in Input) Side {
+	in.fit(t, 1)
 	x, a := r.encoder.embed(t, in)
 	s := Side{offsets: a.Keys, input: x}
 	if len(r.encoder.layers) > 0 {
@@ -100,13 +101,17 @@ func (s Side) each(f func(v *autograd.Var) *autograd.Var) Side {
 func (r *Retriever) Scores(t *autograd.Tape, images, texts Side, pairs []Pair) *autograd.Var {
 	var rows []int32
 	firsts, offsets := make([]int32, 0, 2*len(pairs)), make([]int32, 1, len(pairs)+1)
+	size := engine.Size{Sequences: 2 * len(pairs)}
 	for _, p := range pairs {
 		firsts = append(firsts, int32(len(rows)))
 		rows = appendSequence(rows, images.offsets, int(p.Image), 0)
 		firsts = append(firsts, int32(len(rows)))
 		rows = appendSequence(rows, texts.offsets, int(p.Text), int32(images.input.Value.Rows))
 		offsets = append(offsets, int32(len(rows)))
+		size.Longest = max(size.Longest, images.Rows(p.Image)+texts.Rows(p.Text))
 	}
+	size.Rows = len(rows)
+	engine.Fit(t.Device(), size)
 	return t.Block(func() *autograd.Var {
 		x := r.lastLayerRows(t, offsets, firsts, evenly(len(pairs), 2), func() Side { return stack(t, images, texts, rows) })
 		image, text := r.pools.apply(t, x)

@@ -30,7 +30,7 @@ func (p *Pool) Take() *Tape {
 		p.free = p.free[:n-1]
 		return t
 	}
-	if p.made {
+	if p.made || engine.Late(p.dev) { // what is recorded on one device is one program, and another pool may have the device, too
 		return NewInference(p.dev.Fork())
 	}
 	p.made = true

@@ -349,6 +349,7 @@ func (t *Tape) Release() {
 	for _, x := range t.loose {
 		t.dev.Free(x)
 	}
+	engine.Fit(t.dev, engine.Size{})
 	t.empty()
 }
 

@@ -39,6 +39,7 @@ type Options struct {
 	Threads int              // of the processor; 0: those of the process
 	Log     *slog.Logger     // nil: nothing is logged
 	Notify  func(xla.Notice) // is told of programs that are compiled; nil: nobody
+	Sizes   []engine.Size    // that an accelerator fills batches up to; nil: each has its own
 
 	// Context ends what an accelerator is waited for: a compilation at once, anything else Patience later; see [pjrt.Options].
 	Context  context.Context
@@ -140,7 +141,7 @@ func open(t target, c Choice, o Options) (*Device, error) {
 	team := xla.NewTeam(client, c.Devices, xla.Options{
 		Precision: map[string]xla.Precision{Float32: xla.Float32, TF32: xla.TF32, BFloat16: xla.BFloat16}[precision],
 		Flags:     flags(info.Platform),
-		Memory:    memory, Bound: bound(info.Platform), Notify: o.Notify,
+		Memory:    memory, Bound: bound(info.Platform), Notify: o.Notify, Sizes: o.Sizes,
 		Cache:    programs.Open(filepath.Join(hub.FromEnv(os.Getenv).Own, "programs"), cacheBytes, o.Log),
 		CacheFor: sync.OnceValue(func() string { return identity(path, info, options) }),
 	})

@@ -244,6 +244,21 @@ func Start(d Device) {
 	}
 }
 
+// Size is how large a batch is.
+type Size struct {
+	Rows      int
+	Sequences int // that these are divided into; of pairs of which two rows are taken, twice as many
+	Longest   int // the rows of the longest
+}
+
+// Fit says how large the batch is whose tensors are made from now on; the zero value: there is none. A device that is to fill batches up to fixed
+// sizes makes room for the smallest one that it fits into.
+func Fit(d Device, s Size) {
+	if f, ok := d.(interface{ Fit(Size) }); ok {
+		f.Fit(s)
+	}
+}
+
 // Settle waits until what was written to a device is there, and fails as an operation does where it is not.
 func Settle(d Device) {
 	x := d.Wrap(1, 1, []float32{0})

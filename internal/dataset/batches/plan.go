@@ -1,7 +1,9 @@
 package batches
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/base/random"
 )
@@ -12,6 +14,13 @@ func Sequence(n int) []int {
 	for i := range order {
 		order[i] = i
 	}
+	return order
+}
+
+// ByLength returns 0..n-1, longer records first and equal ones in their order: batches are then of records that are about as long as each other.
+func ByLength(lengths []int) []int {
+	order := Sequence(len(lengths))
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(lengths[b], lengths[a]) })
 	return order
 }
 

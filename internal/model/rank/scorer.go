@@ -10,6 +10,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 )
@@ -107,12 +108,14 @@ func (s pass) texts(t Texts, numbers []int32) (model.Side, error) {
 func (s *Scorer) ImageVectors(ctx context.Context, im Images, tick func(done, total int)) ([]float32, error) {
 	p, end := s.begin()
 	defer end()
-	return p.vectors(ctx, len(im.IDs), imageBlock/2, tick, func(numbers []int32) (*autograd.Var, error) {
+	all := sequence(0, len(im.IDs))
+	return p.vectors(ctx, slices.Collect(slices.Chunk(all, imageBlock/2)), len(all), tick, func(numbers []int32) (*autograd.Var, error) {
 		side, err := p.images(im, numbers)
 		if err != nil {
 			return nil, err
 		}
 		v := s.model.ImageVectors(p.tape, side)
+		engine.Expect(p.dev, v.Value)
 		return v, s.model.Params.CheckOutput(p.tape, "vectors of images", v)
 	})
 }
@@ -121,34 +124,52 @@ func (s *Scorer) ImageVectors(ctx context.Context, im Images, tick func(done, to
 func (s *Scorer) TextVectors(ctx context.Context, t Texts, tick func(done, total int)) ([]float32, error) {
 	p, end := s.begin()
 	defer end()
-	return p.vectors(ctx, len(t), textBlock, tick, func(numbers []int32) (*autograd.Var, error) {
+	lengths := make([]int, len(t))
+	for i := range t {
+		lengths[i] = len(t[i])
+	}
+	plan := make([][]int32, 0, len(t)/textBlock+1)
+	for _, batch := range batches.Plan(lengths, batches.ByLength(lengths), s.rows, true) {
+		numbers := make([]int32, len(batch))
+		for i, n := range batch {
+			numbers[i] = int32(n)
+		}
+		plan = append(plan, numbers)
+	}
+	return p.vectors(ctx, plan, len(t), tick, func(numbers []int32) (*autograd.Var, error) {
 		side, err := p.texts(t, numbers)
 		if err != nil {
 			return nil, err
 		}
 		v := s.model.TextVectors(p.tape, side)
+		engine.Expect(p.dev, v.Value)
 		return v, s.model.Params.CheckOutput(p.tape, "vectors of texts", v)
 	})
 }
 
-func (s pass) vectors(ctx context.Context, n, batch int, tick func(done, total int), encode func(numbers []int32) (*autograd.Var, error)) ([]float32, error) {
-	if s.model.Config.ContrastSize == 0 {
+// vectors returns those of n images or texts, of which the plan has batches.
+func (s pass) vectors(ctx context.Context, plan [][]int32, n int, tick func(done, total int), encode func(numbers []int32) (*autograd.Var, error)) ([]float32, error) {
+	size := s.model.Config.ContrastSize
+	if size == 0 {
 		return nil, fmt.Errorf("the model has no vectors of images and texts alone (contrast_size is 0); score every pair, or fine-tune with contrast_size")
 	}
-	vectors := make([]float32, 0, n*s.model.Config.ContrastSize)
-	err := collective.Spread(s.Group(), (n+batch-1)/batch, func(i int) ([]float32, error) {
+	vectors, done := make([]float32, n*size), 0
+	err := collective.Spread(s.Group(), len(plan), func(i int) ([]float32, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
 		defer s.tape.Release()
-		v, err := encode(sequence(i*batch, min((i+1)*batch, n)))
+		v, err := encode(plan[i])
 		if err != nil {
 			return nil, err
 		}
 		return slices.Clone(engine.Values(s.dev, v.Value)), nil
 	}, func(i int, part []float32) {
-		vectors = append(vectors, part...)
-		tick(min((i+1)*batch, n), n)
+		for k, number := range plan[i] {
+			copy(vectors[int(number)*size:], part[k*size:(k+1)*size])
+		}
+		done += len(plan[i])
+		tick(done, n)
 	})
 	if err != nil {
 		return nil, err

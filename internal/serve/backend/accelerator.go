@@ -61,6 +61,10 @@ func errLost(cause error) *Error {
 	return &Error{Kind: Unavailable, Message: "the device that computes was lost; the server's log says why", Err: cause}
 }
 
+// sizes are those that batches on an accelerator are filled up to. More rows than these no work takes through a model at once, whatever a batch of
+// requests has, but for pictures.
+var sizes = xla.Sizes(batchRows)
+
 // devicePatience is how long an accelerator may take to answer once nobody waits for its models any more.
 const devicePatience = 2 * time.Second
 
@@ -73,7 +77,7 @@ func (r *Registry) openDevice() error {
 	if old != nil && old.Lost() == nil {
 		return nil
 	}
-	d, err := device.Open(r.o.Device, device.Options{Log: r.o.Log, Notify: r.compiled, Context: r.wanted, Patience: devicePatience})
+	d, err := device.Open(r.o.Device, device.Options{Log: r.o.Log, Notify: r.compiled, Sizes: sizes, Context: r.wanted, Patience: devicePatience})
 	if err != nil {
 		return err
 	}

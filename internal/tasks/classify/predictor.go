@@ -42,7 +42,7 @@ func (c *runner) run(ctx context.Context, records []labelled.Record, batch int, 
 	return c.runPlan(ctx, records, batches.Plan(labelled.Lengths(records), batches.Sequence(len(records)), batch, false), tick)
 }
 
-// runPlan is run for batches of the records in their order.
+// runPlan is run for batches of the records; outputs are in their order.
 func (c *runner) runPlan(ctx context.Context, records []labelled.Record, plan [][]int, tick run.Tick) (outputRows, error) {
 	out := make(outputRows, 0, len(records))
 	tape := c.tapes.Take()
@@ -68,6 +68,7 @@ func (c *runner) batch(ctx context.Context, tape *autograd.Tape, in *model.Input
 		return nil, err
 	}
 	logits := c.model.Logits(tape, *in)
+	engine.Expect(tape.Device(), logits.Value)
 	err := c.model.Params.CheckOutput(tape, "logits", logits)
 	values := slices.Clone(engine.Values(c.dev, logits.Value))
 	tape.Release()
@@ -250,12 +251,14 @@ func (p *Predictor) Answer(ctx context.Context, records []labelled.Record, tick 
 		return nil, err
 	}
 	predictions := make([]run.Reply, len(records))
-	out, err := p.runner.runPlan(ctx, records, batches.Plan(labelled.Lengths(records), batches.Sequence(len(records)), predictRows, true), tick)
+	lengths := labelled.Lengths(records)
+	order := batches.ByLength(lengths)
+	out, err := p.runner.runPlan(ctx, records, batches.Plan(lengths, order, predictRows, true), tick)
 	if err != nil {
 		return nil, err
 	}
 	for i, logits := range out {
-		q := &predictions[i]
+		q := &predictions[order[i]]
 		if p.Regression() {
 			q.IsScore, q.Score = true, float64(logits[0])
 			continue

@@ -8,8 +8,8 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/kernels"
 )
 
-// layout is how attention lays sequences out: beside each other, as [sequences, heads, places, width]. There are grid(sequences) of them,
-// of which those behind have no rows, and long(the longest) places. It exists inside the operation only.
+// layout is how attention lays sequences out: beside each other, as [sequences, heads, places, width]. There are room(sequences) of them,
+// of which those behind have no rows, and places(the longest) places. It exists inside the operation only.
 type layout struct {
 	heads, queries, keys int // places of queries and of keys
 	drop                 float32
@@ -22,7 +22,7 @@ func longest(offsets []int32) (n int) {
 	for s, end := range offsets[1:] {
 		n = max(n, int(end-offsets[s]))
 	}
-	return long(n)
+	return n
 }
 
 // attention returns the layout and the inputs that say which rows and random numbers go where; false if no query has a key.
@@ -34,7 +34,7 @@ func (d *Device) attention(q, k *engine.Tensor, a engine.Attention) (layout, []o
 	if a.Prefix != nil {
 		ins[2] = d.ints(a.Prefix)
 	}
-	return layout{a.Heads, longest(a.Queries), longest(a.Keys), a.Dropout.Prob}, ins, true
+	return layout{a.Heads, d.places(longest(a.Queries)), d.places(longest(a.Keys)), a.Dropout.Prob}, ins, true
 }
 
 // Attention implements [engine.Device].

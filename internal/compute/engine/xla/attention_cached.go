@@ -22,7 +22,7 @@ func (d *Device) CachedAttention(y, q, sk, sv, k, v *engine.Tensor, a engine.Cac
 		record(d, op, none{}, lowerZeros, []*engine.Tensor{y})
 		return
 	}
-	l := decoding{a.Heads, longest(a.Hypotheses), longest(a.Sources), 0}
+	l := decoding{a.Heads, long(longest(a.Hypotheses)), long(longest(a.Sources)), 0}
 	ins := []operand{d.ends(a.Hypotheses), d.ends(a.Sources), absent, absent, d.tensor(q), absent, absent, absent, absent}
 	if sk.Rows > 0 {
 		ins[5], ins[6] = d.tensor(sk), d.tensor(sv)
@@ -30,7 +30,7 @@ func (d *Device) CachedAttention(y, q, sk, sv, k, v *engine.Tensor, a engine.Cac
 	if k.Rows > 0 {
 		for l.steps = leastSteps; l.steps < a.Steps; l.steps *= 2 {
 		}
-		ins[2], ins[3] = host(pjrt.I32, a.Paths, grid(q.Rows)*l.steps), d.count(a.Steps)
+		ins[2], ins[3] = host(pjrt.I32, a.Paths, of(q).room*l.steps), d.count(a.Steps)
 		ins[7], ins[8] = d.tensor(k), d.tensor(v)
 	}
 	record(d, op, l, lowerCachedAttention, []*engine.Tensor{y}, ins...)

@@ -35,7 +35,7 @@ func (d *Device) Convolve(y, x *engine.Tensor, f engine.Filter, w engine.Window,
 		return
 	}
 	weights := f.Prepared.(*filter)
-	record(d, "convolve", convolution{w, f.Out, f.Groups, grid(y.Rows)}, lowerConvolve, []*engine.Tensor{y}, d.tensor(x), d.tensor(weights.weights), d.tensor(weights.bias))
+	record(d, "convolve", convolution{w, f.Out, f.Groups, of(y).room}, lowerConvolve, []*engine.Tensor{y}, d.tensor(x), d.tensor(weights.weights), d.tensor(weights.bias))
 	if e.Residual != nil || e.Activation != engine.NoActivation {
 		d.Activate(y, y, e)
 	}

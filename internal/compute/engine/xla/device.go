@@ -28,6 +28,7 @@ type Options struct {
 	Flags     map[string]string // XLA's, for every program
 	Memory    int64             // bytes that the device has; 0: what the plugin says
 	Bound     Bound             // of the programs that are loaded
+	Sizes     []engine.Size     // that batches are filled up to, as of [Sizes]; nil: each has its own on the grid
 	Notify    func(Notice)      // is told of programs that are compiled, from within operations; nil: nobody
 	Cache     *programs.Cache   // of compiled programs; nil: none
 	CacheFor  func() string     // all that a program in the cache depends on, besides its text and flags
@@ -42,6 +43,7 @@ type Device struct {
 	trace  trace
 	ledger ledger
 	scope  *scope          // of what is made here; nil: none
+	batch  batch           // whose tensors are made here
 	steps  []*coefficients // of the optimiser's last steps
 }
 
@@ -123,6 +125,9 @@ func (d *Device) Name() string {
 
 // Limit implements [engine.Device]: the host's loops have all threads.
 func (d *Device) Limit() parallel.Limit { return 0 }
+
+// Fit makes room for a batch; see [engine.Fit].
+func (d *Device) Fit(s engine.Size) { d.batch = batch{s, Smallest(d.options.Sizes, s)} }
 
 // Fork implements [engine.Device].
 func (d *Device) Fork() engine.Device { return d.fork() }

@@ -5,6 +5,6 @@
 // operations and compiled if there is none: writing its text in StableHLO is the work of functions named lower…, which see shapes and
 // attributes, never numbers. What changes from step to step (ids, offsets, the streams of dropout, the optimiser's scalars) is an input.
 //
-// Batches have any number of rows, programs a fixed one. So every tensor has grid(rows) rows in the device's memory, and operations for
+// Batches have any number of rows, programs a fixed one. So every tensor has room(rows) rows in the device's memory, and operations for
 // which it matters get the true number as an input. See [memory] for what lies behind it.
 package xla

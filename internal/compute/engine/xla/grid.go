@@ -1,6 +1,10 @@
 package xla
 
-import "math/bits"
+import (
+	"math/bits"
+
+	"github.com/unimo-go/unimo/internal/compute/engine"
+)
 
 // grid returns how many rows a tensor of n rows has in the device's memory: batches of different sizes then share a program. Up to
 // 8 rows there are none more; then the steps are a quarter of the power of two below, so 1024 from 4096 on.
@@ -22,4 +26,66 @@ func long(n int) int {
 		return (n + 63) / 64 * 64
 	}
 	return 1 << bits.Len(uint(n-1))
+}
+
+// Who trains meets some sizes of batches again and again. Who serves meets any, each for the first time while somebody waits. So batches that are
+// served are filled up to sizes of a short list, whose programs are made before. The numbers of a size are powers of two:
+//
+//	one sequence   as many rows as the longest may have: 32, 64, 128, ...
+//	several        64, 128, 256, ... rows; of the longest 16, 32, 64, ...; so many sequences that these have a quarter of that on average
+const (
+	leastAlone   = 32
+	leastRows    = 64
+	leastLongest = 16
+	emptiness    = 4
+)
+
+// Sizes are those of batches that are served, of up to so many rows: the smaller before the larger.
+func Sizes(most int) (list []engine.Size) {
+	for rows := leastAlone; rows <= most; rows *= 2 {
+		for longest := leastLongest; longest <= rows && rows >= leastRows; longest *= 2 {
+			list = append(list, engine.Size{Rows: rows, Sequences: emptiness * rows / longest, Longest: longest})
+		}
+		list = append(list, engine.Size{Rows: rows, Sequences: 1, Longest: rows})
+	}
+	return list
+}
+
+// Smallest returns the smallest size that a batch fits into; the zero value where there is none.
+func Smallest(sizes []engine.Size, s engine.Size) engine.Size {
+	if s.Sequences >= s.Rows {
+		return engine.Size{} // one cannot tell rows and sequences apart by their number
+	}
+	for _, z := range sizes {
+		if s.Rows <= z.Rows && s.Sequences <= z.Sequences && s.Longest <= z.Longest && (s.Sequences > 1 || z.Sequences == 1) {
+			return z
+		}
+	}
+	return engine.Size{}
+}
+
+// batch is one whose tensors are made, and the size that it is filled up to.
+type batch struct{ is, becomes engine.Size }
+
+// room returns how many rows a tensor of n rows has in the device's memory. While a batch is filled up that follows from its new size alone, or there
+// would be several programs for it. A single row stays one: it may be a bias.
+func (d *Device) room(n int) int {
+	switch to := d.batch.becomes; {
+	case n <= 1 || n > to.Rows:
+		return grid(n)
+	case n == d.batch.is.Rows || n > to.Sequences:
+		return to.Rows
+	default:
+		return to.Sequences
+	}
+}
+
+// places returns how many places a sequence has if the longest has n.
+func (d *Device) places(n int) int {
+	if n == d.batch.is.Longest && n > 0 {
+		if to := d.batch.becomes.Longest; to > 0 {
+			return to
+		}
+	}
+	return long(n)
 }

@@ -26,7 +26,7 @@ func (d *Device) ContrastiveLoss(loss, slopes, scores *engine.Tensor, c engine.C
 			kinds[i] = negative
 		}
 	}
-	record(d, op, c.Group, lowerContrastiveLoss, []*engine.Tensor{loss, slopes}, d.tensor(scores), host(pjrt.I32, kinds, grid(scores.Rows)*scores.Cols))
+	record(d, op, c.Group, lowerContrastiveLoss, []*engine.Tensor{loss, slopes}, d.tensor(scores), host(pjrt.I32, kinds, of(scores).room*scores.Cols))
 }
 
 // Kinds of scores here. Those behind a tensor's are excluded.

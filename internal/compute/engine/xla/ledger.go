@@ -26,7 +26,7 @@ const mostNoted = 1 << 12
 
 // Note keeps the numbers of a tensor as they are now; see [engine.Note].
 func (d *Device) Note(t *engine.Tensor) (read func() []float32) {
-	size := grid(t.Rows) * t.Cols
+	size := of(t).room * t.Cols
 	if size > mostNoted {
 		panic(engine.ShapeError{Op: "note", Detail: fmt.Sprintf("%d x %d, of %d numbers at most", t.Rows, t.Cols, mostNoted)})
 	}

@@ -155,7 +155,7 @@ func lowerCrossEntropyBackward(b *builder, e entropy, ins []val) []val {
 
 // targets sends a number for each element of x.
 func (d *Device) targets(x *engine.Tensor, targets []float32) operand {
-	return host(pjrt.F32, targets, grid(x.Rows)*x.Cols)
+	return host(pjrt.F32, targets, of(x).room*x.Cols)
 }
 
 // SquaredError implements [engine.Device].

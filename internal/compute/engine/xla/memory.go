@@ -8,11 +8,12 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 )
 
-// memory is the content of a tensor: a buffer of the plugin's, or a value of a trace that has not run. Both have grid(rows) rows. What
+// memory is the content of a tensor: a buffer of the plugin's, or a value of a trace that has not run. Both have room rows. What
 // the rows behind the tensor's hold is finite and nothing else: operations for which it matters take the number of rows as an input.
 // Gradients are the exception: those rows of theirs are zero, and every backward operation keeps it so.
 type memory struct {
 	rows, cols int
+	room       int            // rows of the device's memory; see [Device.room]
 	buffer     pjrt.Buffer    // 0: none yet
 	whole      *engine.Tensor // of a part: what it is a part of, from row from on
 	from       int
@@ -37,7 +38,7 @@ func of(t *engine.Tensor) *memory {
 
 // New implements [engine.Device].
 func (d *Device) New(rows, cols int) *engine.Tensor {
-	m := &memory{rows: rows, cols: cols}
+	m := &memory{rows: rows, cols: cols, room: d.room(rows)}
 	d.scope.add(m)
 	return &engine.Tensor{Rows: rows, Cols: cols, Memory: m}
 }
@@ -70,7 +71,7 @@ func (d *Device) Part(t *engine.Tensor, from, to int) *engine.Tensor {
 	if m := of(t); m.whole != nil {
 		t, from, to = m.whole, m.from+from, m.from+to
 	}
-	return &engine.Tensor{Rows: to - from, Cols: t.Cols, Memory: &memory{rows: to - from, cols: t.Cols, whole: t, from: from}}
+	return &engine.Tensor{Rows: to - from, Cols: t.Cols, Memory: &memory{rows: to - from, cols: t.Cols, room: d.room(to - from), whole: t, from: from}}
 }
 
 // Write implements [engine.Device].
@@ -84,7 +85,7 @@ func (d *Device) Write(dst *engine.Tensor, host []float32) {
 		return
 	}
 	physical := host
-	if n := grid(m.rows) * m.cols; n != len(host) {
+	if n := m.room * m.cols; n != len(host) {
 		physical = make([]float32, n)
 		copy(physical, host)
 	}
@@ -92,7 +93,7 @@ func (d *Device) Write(dst *engine.Tensor, host []float32) {
 	defer d.heap.mu.Unlock()
 	d.heap.drop(d.client, m)
 	m.buffer = d.client.NewBuffer()
-	must(d.client.Upload(m.buffer, d.chip, pjrt.F32, []int{grid(m.rows), m.cols}, bytesOf(physical)))
+	must(d.client.Upload(m.buffer, d.chip, pjrt.F32, []int{m.room, m.cols}, bytesOf(physical)))
 }
 
 // Read implements [engine.Device].
@@ -145,7 +146,7 @@ func (d *Device) physical(m *memory) []float32 {
 	if host != nil {
 		return host
 	}
-	all := make([]float32, grid(m.rows)*m.cols)
+	all := make([]float32, m.room*m.cols)
 	if buffer != 0 { // else nothing was written yet
 		d.download(buffer, all)
 	}

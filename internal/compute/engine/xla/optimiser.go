@@ -86,7 +86,7 @@ func (b *builder) squares(ins []val) val {
 		if ins[i+1].ok() {
 			x = b.take(x, ins[i+1])
 		}
-		if n := x.dims[0]; grid(n-1) == n { // it may have less rows
+		if n := x.dims[0]; 1 < n && n <= 8 || grid(n-1) == n { // it may have less rows; up to 8 it has where a batch was filled up
 			x = b.keep(x, b.reshape(b.slice(ins[0], []int{i / 2}, []int{i/2 + 1})))
 		}
 		sums = append(sums, b.reshape(b.sumSquares(x, 0, 1), 1))

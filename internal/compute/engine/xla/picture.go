@@ -29,7 +29,7 @@ func (d *Device) pool(op string, y, x *engine.Tensor, w engine.Window, countPadd
 	if y.Rows == 0 {
 		return
 	}
-	record(d, op, pool{w, countPadding, grid(y.Rows)}, lower, []*engine.Tensor{y}, d.tensor(x))
+	record(d, op, pool{w, countPadding, of(y).room}, lower, []*engine.Tensor{y}, d.tensor(x))
 }
 
 func lowerMaxPool(b *builder, p pool, ins []val) []val {
@@ -68,7 +68,7 @@ func within(from, n, step, size int) (count float32) {
 // Resize implements [engine.Device].
 func (d *Device) Resize(y, x *engine.Tensor, r engine.Resize) {
 	r.Check(y, x)
-	record(d, "resize", resize{r, grid(y.Rows)}, lowerResize, []*engine.Tensor{y}, d.tensor(x))
+	record(d, "resize", resize{r, of(y).room}, lowerResize, []*engine.Tensor{y}, d.tensor(x))
 }
 
 // resize says what Resize is to do.

@@ -29,7 +29,7 @@ func (d *Device) MatMul(dst, a, b *engine.Tensor, op engine.Transpose, accumulat
 	if op == engine.TN {
 		k = 0 // a batch's, which is no attribute
 	}
-	record(d, "matmul", matmul{op, k, n, grid(m)}, lowerMatMul, []*engine.Tensor{dst}, d.tensor(a), d.tensor(b), sum)
+	record(d, "matmul", matmul{op, k, n, of(dst).room}, lowerMatMul, []*engine.Tensor{dst}, d.tensor(a), d.tensor(b), sum)
 }
 
 // matmul says what MatMul is to do.
@@ -93,7 +93,7 @@ func (d *Device) linear(op string, a linear, outs []*engine.Tensor, x *engine.Te
 		engine.CheckShape(op, "bias", bias, 1, l.out)
 	}
 	d.asked.Add(int64(x.Rows) * int64(l.in*l.out))
-	d.padded.Add(int64(grid(x.Rows)-x.Rows) * int64(l.in*l.out))
+	d.padded.Add(int64(of(x).room-x.Rows) * int64(l.in*l.out))
 	record(d, op, l, lowerLinear, outs, d.tensor(x), d.weight(w), d.tensor(bias))
 }
 

@@ -148,7 +148,7 @@ func (d *Device) GatherStackBackward(da, db *engine.Tensor, ids []int32, dy *eng
 	engine.CheckShape("gather stack backward", "dy", dy, len(ids), da.Cols)
 	engine.CheckShape("gather stack backward", "db", db, db.Rows, da.Cols)
 	engine.CheckIndices("gather stack backward", ids, da.Rows+db.Rows)
-	record(d, "gather stack backward", stack{grid(da.Rows), grid(db.Rows)}, lowerGatherStackBackward, []*engine.Tensor{da, db}, d.tensor(dy), d.ints(ids), d.count(da.Rows), d.count(len(ids)))
+	record(d, "gather stack backward", stack{of(da).room, of(db).room}, lowerGatherStackBackward, []*engine.Tensor{da, db}, d.tensor(dy), d.ints(ids), d.count(da.Rows), d.count(len(ids)))
 }
 
 // stack is the device's rows of both tables.

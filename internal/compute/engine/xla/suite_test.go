@@ -47,7 +47,11 @@ func (n *numbers) value(rows, cols int) *engine.Tensor { return n.make(rows, col
 func (n *numbers) gradient(rows, cols int) *engine.Tensor { return n.make(rows, cols, 0) }
 
 func (n *numbers) make(rows, cols int, behind float32) *engine.Tensor {
-	all := make([]float32, grid(rows)*cols)
+	room := rows
+	if x, ok := n.d.(*Device); ok {
+		room = x.room(rows)
+	}
+	all := make([]float32, room*cols)
 	for i := range all {
 		all[i] = behind
 	}
@@ -62,7 +66,7 @@ func (n *numbers) make(rows, cols int, behind float32) *engine.Tensor {
 	}
 	m := of(t)
 	m.buffer = x.client.NewBuffer()
-	must(x.client.Upload(m.buffer, x.chip, pjrt.F32, []int{grid(rows), cols}, bytesOf(all)))
+	must(x.client.Upload(m.buffer, x.chip, pjrt.F32, []int{room, cols}, bytesOf(all)))
 	return t
 }
 

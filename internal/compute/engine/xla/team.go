@@ -56,8 +56,8 @@ func (d *Device) sumOffers() {
 	noteAny(&key, "sum all")
 	var sizes [][]int
 	for _, m := range d.team.offers[0] {
-		sizes = append(sizes, []int{grid(m.rows), m.cols})
-		key.note(grid(m.rows))
+		sizes = append(sizes, []int{m.room, m.cols})
+		key.note(m.room)
 		key.note(m.cols)
 	}
 	p := d.take(key.hash, pjrt.CompileOptions{Replicas: d.team.size}, d.chip, func() []byte { return d.team.text(sizes) })

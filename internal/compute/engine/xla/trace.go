@@ -213,8 +213,8 @@ func write[A comparable](tr *trace, name string, attrs A, lower func(b *builder,
 			tr.note(-1)
 			continue
 		}
-		tr.links = append(tr.links, int32(value), int32(grid(m.rows)), int32(m.cols))
-		tr.note(grid(m.rows))
+		tr.links = append(tr.links, int32(value), int32(m.room), int32(m.cols))
+		tr.note(m.room)
 		tr.note(m.cols)
 	}
 	for i, m := range outs {
@@ -263,15 +263,15 @@ func (tr *trace) tensor(m *memory) int {
 	r := read{m.buffer, tr.value(), -1}
 	if m.buffer == 0 { // nothing was written yet, so anything will do
 		tr.calls = append(tr.calls, call{name: "undefined", first: len(tr.links), outs: 1})
-		tr.links = append(tr.links, int32(r.value), int32(grid(m.rows)), int32(m.cols))
+		tr.links = append(tr.links, int32(r.value), int32(m.room), int32(m.cols))
 		tr.note(undefined)
 	} else {
 		r.at = len(tr.args)
-		tr.args = append(tr.args, argument{m.buffer, grid(m.rows), m.cols, r.value})
+		tr.args = append(tr.args, argument{m.buffer, m.room, m.cols, r.value})
 		tr.heap.readers[m.buffer]++
 		tr.note(argued)
 	}
-	tr.note(grid(m.rows))
+	tr.note(m.room)
 	tr.note(m.cols)
 	tr.read[m] = r
 	return r.value
@@ -288,7 +288,7 @@ func (tr *trace) again(m *memory, value int) int {
 		behind = tr.value()
 		r.values[value] = behind
 		tr.calls = append(tr.calls, call{"again", len(tr.links), 2, 1, lowerAgain})
-		tr.links = append(tr.links, int32(value), int32(r.after), int32(behind), int32(grid(m.rows)), int32(m.cols))
+		tr.links = append(tr.links, int32(value), int32(r.after), int32(behind), int32(m.room), int32(m.cols))
 		tr.note(repeated)
 		tr.note(value)
 		tr.note(r.after)
@@ -318,8 +318,8 @@ type part struct{ from, rows, to int }
 
 // getPart is the value of a part: that of its rows now.
 func (tr *trace) getPart(m *memory) int {
-	plain := &memory{rows: m.rows, cols: m.cols}
-	write(tr, "get part", part{m.from, m.rows, grid(m.rows)}, lowerGetPart, []*memory{plain}, operand{tensor: of(m.whole)})
+	plain := &memory{rows: m.rows, cols: m.cols, room: m.room}
+	write(tr, "get part", part{m.from, m.rows, m.room}, lowerGetPart, []*memory{plain}, operand{tensor: of(m.whole)})
 	tr.forget(plain)
 	return plain.value
 }
@@ -331,7 +331,7 @@ func lowerGetPart(b *builder, p part, ins []val) []val {
 
 // putPart writes the value of a part into the tensor that it is of.
 func (tr *trace) putPart(m *memory, value int) {
-	plain := &memory{rows: m.rows, cols: m.cols, trace: tr, value: value, changed: -1}
+	plain := &memory{rows: m.rows, cols: m.cols, room: m.room, trace: tr, value: value, changed: -1}
 	write(tr, "put part", part{m.from, m.rows, 0}, lowerPutPart, []*memory{of(m.whole)}, operand{tensor: of(m.whole)}, operand{tensor: plain})
 }
 
@@ -343,9 +343,9 @@ func lowerPutPart(b *builder, p part, ins []val) []val {
 	return []val{b.concatenate(0, slices.DeleteFunc([]val{head, rows, tail}, func(v val) bool { return v.dims[0] == 0 })...)}
 }
 
-// ints, floats, words and count are data of the host for this run: vectors of grid(n) elements, behind theirs zeros; a scalar i32.
-func (d *Device) ints(x []int32) operand     { return host(pjrt.I32, x, grid(len(x))) }
-func (d *Device) floats(x []float32) operand { return host(pjrt.F32, x, grid(len(x))) }
+// ints, floats, words and count are data of the host for this run: vectors of room(n) elements, behind theirs zeros; a scalar i32.
+func (d *Device) ints(x []int32) operand     { return host(pjrt.I32, x, d.room(len(x))) }
+func (d *Device) floats(x []float32) operand { return host(pjrt.F32, x, d.room(len(x))) }
 func (d *Device) words(x ...uint32) operand  { return host(pjrt.U32, x, len(x)) }
 func (d *Device) count(n int) operand        { return host(pjrt.I32, []int32{int32(n)}, -1) }
 func (d *Device) scalar(x float32) operand   { return host(pjrt.F32, []float32{x}, -1) }
@@ -444,7 +444,7 @@ func (tr *trace) flush(reads bool) {
 	for _, m := range tr.changed {
 		tr.note(m.value)
 		tr.note(tr.donated(m))
-		if n := grid(m.rows) * m.cols; reads && m.wanted && n <= mostWanted {
+		if n := m.room * m.cols; reads && m.wanted && n <= mostWanted {
 			tr.wanted = append(tr.wanted, m)
 			tr.note(m.changed)
 			size += n
@@ -488,7 +488,7 @@ func (tr *trace) flush(reads bool) {
 		tr.shared.download(host, all)
 		must(c.Free(host))
 		for _, m := range wanted {
-			n := grid(m.rows) * m.cols
+			n := m.room * m.cols
 			m.host, all = all[:n:n], all[n:]
 		}
 	}
@@ -525,12 +525,12 @@ func (tr *trace) text() []byte {
 	}
 	types := make([]string, len(tr.changed))
 	for i, m := range tr.changed {
-		types[i] = tensorType(f32, []int{grid(m.rows), m.cols})
+		types[i] = tensorType(f32, []int{m.room, m.cols})
 	}
 	if len(tr.wanted) > 0 {
 		n := 0
 		for _, m := range tr.wanted {
-			n += grid(m.rows) * m.cols
+			n += m.room * m.cols
 		}
 		types = append(types, tensorType(f32, []int{n}))
 	}
@@ -583,7 +583,7 @@ func (tr *trace) text() []byte {
 	if len(tr.wanted) > 0 {
 		var flat []val
 		for _, m := range tr.wanted {
-			flat = append(flat, b.reshape(values[m.value], grid(m.rows)*m.cols))
+			flat = append(flat, b.reshape(values[m.value], m.room*m.cols))
 		}
 		names = append(names, b.concatenate(0, flat...).name)
 	}

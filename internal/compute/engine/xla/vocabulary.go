@@ -27,7 +27,7 @@ func (d *Device) vocabulary(op string, stats, x *engine.Tensor, w engine.Weight,
 	engine.CheckIndices(op, labels, w.Out())
 	v := vocabulary{linear: linearOf(w), smoothing: smoothing}
 	// Blocks are equal, so that the last is no emptier than the others.
-	rows := grid(x.Rows)
+	rows := of(x).room
 	if blocks := (rows*v.out-1)/lossElements + 1; blocks > 1 {
 		v.block = ((rows-1)/blocks/8 + 1) * 8
 	} else {
