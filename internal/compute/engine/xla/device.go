@@ -55,11 +55,13 @@ type shared struct {
 
 	mu       sync.Mutex
 	programs map[uint64]*program
-	loaded   Bound // what is loaded now
-	clock    int   // uses of programs
-	stats    Stats
+	loaded   Bound        // what is loaded now
+	clock    int          // uses of programs
 	asked    atomic.Int64 // multiplications of rows with weights
 	padded   atomic.Int64 // those of rows that were added to them
+
+	counting sync.Mutex // of the stats, which somebody may want to see while a program is compiled
+	stats    Stats
 
 	generator generator
 }
@@ -104,8 +106,8 @@ func newDevice(s *shared, chip int, h *heap) *Device {
 
 // Stats returns what was done until now.
 func (d *Device) Stats() Stats {
-	d.mu.Lock()
-	defer d.mu.Unlock()
+	d.counting.Lock()
+	defer d.counting.Unlock()
 	s := d.stats
 	if asked, padded := d.asked.Load(), d.padded.Load(); padded > 0 {
 		s.Padding = float64(padded) / float64(asked+padded)
@@ -145,16 +147,17 @@ func (d *Device) Exact() engine.Device {
 	return f
 }
 
-func (s *shared) ran() {
-	s.mu.Lock()
-	s.stats.Ran++
-	s.mu.Unlock()
+// count changes the stats.
+func (s *shared) count(change func(s *Stats)) {
+	s.counting.Lock()
+	defer s.counting.Unlock()
+	change(&s.stats)
 }
+
+func (s *shared) ran() { s.count(func(s *Stats) { s.Ran++ }) }
 
 // download waits for the numbers of a buffer.
 func (s *shared) download(b pjrt.Buffer, to []float32) {
-	s.mu.Lock()
-	s.stats.Downloads++
-	s.mu.Unlock()
+	s.count(func(s *Stats) { s.Downloads++ })
 	must(s.client.Download(b, bytesOf(to)))
 }

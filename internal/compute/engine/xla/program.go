@@ -95,11 +95,14 @@ func (s *shared) load(p *program, how pjrt.CompileOptions, chip int, text func()
 	must(err)
 	p.executable, p.code = m.executable, m.size
 	p.loads++
-	if n.Loaded = m.loaded; m.loaded {
-		s.stats.Loaded++
-	} else {
-		s.stats.Compiled++
-	}
+	n.Loaded = m.loaded
+	s.count(func(s *Stats) {
+		if m.loaded {
+			s.Loaded++
+		} else {
+			s.Compiled++
+		}
+	})
 	plan, err := s.client.Memory(p.executable)
 	if err == nil {
 		p.code, p.inMemory = max(p.code, plan.Code), plan.Code
@@ -109,14 +112,14 @@ func (s *shared) load(p *program, how pjrt.CompileOptions, chip int, text func()
 	for s.tooMany() && s.unload() {
 	}
 	n.Took = time.Since(began)
-	s.stats.Compiling += n.Took
+	s.count(func(s *Stats) { s.Compiling += n.Took })
 	if err == nil {
 		need := s.needs(plan, chip)
 		for need.Has > 0 && need.Needs > need.Has && s.unload() {
 			need = s.needs(plan, chip)
 		}
 		n.Needs, n.Has = need.Needs, need.Has
-		s.stats.Memory = max(s.stats.Memory, need.Needs)
+		s.count(func(s *Stats) { s.Memory = max(s.Memory, need.Needs) })
 		if need.Has > 0 && need.Needs > need.Has {
 			must(need)
 		}
@@ -146,7 +149,7 @@ func (s *shared) unload() bool {
 	oldest.executable = 0
 	s.loaded.Programs--
 	s.loaded.Code -= oldest.code
-	s.stats.Unloaded++
+	s.count(func(s *Stats) { s.Unloaded++ })
 	return true
 }
 

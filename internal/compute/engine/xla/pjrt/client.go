@@ -119,14 +119,15 @@ type Client struct {
 	mu          sync.Mutex // of all below, and held for the time of a request
 	conn        connection
 	in          *wire.Reader
-	out         []byte // requests that were not sent yet
-	shared      []byte // memory of both programs
-	used        int    // bytes of it that uploads hold which may not have been done yet
-	buffers     map[Buffer]buffer
+	out         []byte            // requests that were not sent yet
+	shared      []byte            // memory of both programs
+	used        int               // bytes of it that uploads hold which may not have been done yet
+	buffers     map[Buffer]buffer // changes under the lock below, too, so that they can be counted during a request
 	executables map[Executable]executable
 	dead        error
 	asked       string // what the helper program was asked for last, of what takes long
 
+	counting sync.Mutex // of buffers
 	closing  atomic.Bool
 	hanging  sync.Mutex
 	hungUp   bool                       // the connection is closed
@@ -406,7 +407,7 @@ func (c *Client) Upload(b Buffer, device int, t Type, dims []int, data []byte) e
 		c.used += (len(data) + 63) &^ 63
 		c.used = min(c.used, len(c.shared))
 	}
-	c.buffers[b] = buffer{shape: s, device: device}
+	c.keep(b, buffer{shape: s, device: device})
 	return c.queue(m, from)
 }
 
@@ -481,7 +482,7 @@ func (c *Client) Free(bs ...Buffer) error {
 		if _, ok := c.buffers[b]; !ok {
 			return fmt.Errorf("free: there is no buffer %d", b)
 		}
-		delete(c.buffers, b)
+		c.drop(b)
 		ids = append(ids, uint64(b))
 	}
 	m, from := c.begin(wire.OpFree)
@@ -667,11 +668,11 @@ func (c *Client) execute(e Executable, named int, args, results [][]Buffer) erro
 			if p.Donated[i] {
 				have := c.buffers[b]
 				have.donated = true
-				c.buffers[b] = have
+				c.keep(b, have)
 			}
 		}
 		for i, b := range results[r] {
-			c.buffers[b] = buffer{shape: &p.Results[i], device: first + r}
+			c.keep(b, buffer{shape: &p.Results[i], device: first + r})
 		}
 	}
 	c.out = wire.End(m, from)
