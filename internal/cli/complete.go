@@ -13,6 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
+	"github.com/unimo-go/unimo/internal/serve/backend"
 	"github.com/unimo-go/unimo/internal/tasks/images"
 )
 
@@ -92,6 +93,8 @@ func (a *app) completeFlag(c *cobra.Command, name string) completion {
 		return completeDevice
 	case name == precisionName:
 		return fixed(device.Precisions...)
+	case name == "warm-up":
+		return fixed(backend.WarmUps...)
 	case name == "set" || name == "grid" && a.trains(c) != nil:
 		return a.completeSettings
 	case name == "split":

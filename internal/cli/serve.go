@@ -51,7 +51,8 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
   SIGHUP           it loads models, keys and certificate again; a device that
                    was lost is opened again
   GET /livez       200 as long as it runs
-  GET /readyz      200; 503 while models are loaded, and before it ends
+  GET /readyz      200; 503 while models are loaded or a device is warmed up, and
+                   before it ends
   GET /metrics     for Prometheus
   GET /docs        every route, for people; /openapi.json for programs`,
 		Example: `  unimo serve --model RUN/best
@@ -101,6 +102,9 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 			if o.Backend.Device, err = deviceChoice(c); err != nil {
 				return err
 			}
+			if err := choice("warm-up", o.Backend.WarmUp, backend.WarmUps...); err != nil {
+				return err
+			}
 			o.Log = a.serverLog(f.log)
 			return nil
 		},
@@ -115,6 +119,7 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 	c.MarkFlagRequired("model")
 	flags.StringVar(&o.Backend.Index, "index", "", "`DIR` of the index that the model which made it searches")
 	deviceFlags(c)
+	flags.StringVar(&o.Backend.WarmUp, "warm-up", backend.WarmUpCommon, "what an accelerator prepares before a model answers, `WHICH`: none, common (texts, for what the model was trained for) or all")
 	flags.StringVar(&o.Listen, "listen", o.Listen, "`HOST:PORT`; port 0 takes a free one, without HOST it is all addresses")
 	flags.StringVar(&o.Keys, "keys", "", "`FILE` of the keys that requests may have, one a line; the environment's UNIMO_KEYS may have some, too")
 	flags.StringVar(&o.Cert, "tls-cert", "", "`FILE` of the certificate, in PEM")

@@ -14,7 +14,7 @@ import (
 	"github.com/unimo-go/unimo/internal/test/accelerator"
 )
 
-// The server on a device answers as the command does there, shows the device, is not ready once it is lost, opens it again when it is told to load
+// The server on a device is warmed up, answers as the command does there, shows the device, is not ready once it is lost, opens it again when it is told to load
 // again, and says at its end what became of it.
 func TestServeOnADevice(t *testing.T) {
 	name := accelerator.Name(t)
@@ -60,8 +60,19 @@ func TestServeOnADevice(t *testing.T) {
 	if err := json.Unmarshal([]byte(must(t, "predict", "--model", films, "--device", name, "--json", "a gripping and funny film").stdout), &want); err != nil {
 		t.Fatal(err)
 	}
+	compiled := func() string {
+		t.Helper()
+		_, metrics := get("/metrics", "")
+		_, after, _ := strings.Cut(metrics, "\nunimo_device_programs_total{from=\"compiled\"} ")
+		n, _, _ := strings.Cut(after, "\n")
+		return n
+	}
+	before := compiled()
 	if got := ask(); math.Abs(got-want.Probability) > 1e-6 {
 		t.Errorf("the server says %v, the command %v", got, want.Probability)
+	}
+	if after := compiled(); before == "0" || after != before || !strings.Contains(stderr.String(), `msg="warmed up"`) {
+		t.Errorf("%s programs before the first question, and %s after it: %s", before, after, stderr.String())
 	}
 	_, metrics := get("/metrics", "")
 	for _, line := range []string{`unimo_device_up{device="` + name + `",precision="float32",version="cpu`, `unimo_device_programs_total{from="compiled"} `, "unimo_device_padding_ratio 0."} {

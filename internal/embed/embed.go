@@ -382,6 +382,14 @@ func (e *Embedder) ReadTokens(ids []int32, prompt string) (Text, error) {
 	return Text{tokens, cut, e.skipped(before)}, nil
 }
 
+// Blank returns a text of so many tokens that says nothing, for trying what texts of that length take.
+func (e *Embedder) Blank(tokens int) Text {
+	t := e.Tokenizer()
+	ids := slices.Repeat([]int32{t.SEP()}, tokens)
+	ids[0] = t.CLS()
+	return Text{Tokens: ids, skip: min(e.skipped(e.Prompt), tokens-1)}
+}
+
 // Before is what stands before every text that is read with the prompt of a name; "" is the one that every text gets.
 func (e *Embedder) Before(prompt string) (string, error) {
 	if e.encoder == nil && e.opened == nil {

@@ -100,28 +100,37 @@ func Run(ctx context.Context, o Options) error {
 		h.TLSConfig = &tls.Config{MinVersion: tls.VersionTLS12, GetCertificate: func(*tls.ClientHelloInfo) (*tls.Certificate, error) { return s.certificate.Load(), nil }}
 		go func() { served <- h.ServeTLS(listener, "", "") }()
 	}
-	loaded := make(chan error, 1)
+	loaded, reloaded := make(chan error, 1), make(chan struct{}, 1)
 	go func() { loaded <- s.models.Load(ctx) }()
+	var reload <-chan os.Signal // nil while models are being loaded, which is waited for
 	for {
 		select {
 		case err := <-loaded:
 			if ctx.Err() == nil && err != nil {
 				return errors.Join(err, h.Close())
 			}
-			loaded = nil
+			loaded, reload = nil, s.Reload
 			if err == nil && s.Ready != nil {
 				s.Ready(url)
 			}
-		case <-s.Reload:
-			if loaded == nil {
+		case <-reload:
+			reload = nil
+			go func() {
 				s.reload(ctx)
-			}
+				reloaded <- struct{}{}
+			}()
+		case <-reloaded:
+			reload = s.Reload
 		case err := <-served: // before the context's end: the listener failed
 			return errors.Join(fmt.Errorf("serve on %s: %w", s.Listen, err), h.Close())
 		case <-ctx.Done():
 			err := s.drain(h, func() { listener.stop(served) }, cancel)
-			if loaded != nil {
-				<-loaded // which heeds the context
+			s.models.Abandon()
+			switch { // what loads heeds the context
+			case loaded != nil:
+				<-loaded
+			case reload == nil && s.Reload != nil:
+				<-reloaded
 			}
 			if lost := s.models.Lost(); lost != nil {
 				err = errors.Join(fmt.Errorf("device %s was lost while the server ran: %w", s.Backend.Device.Device, lost), err)

@@ -71,7 +71,7 @@ func near(t *testing.T, got, want any) bool {
 // Models on an accelerator answer as on the processor. What they hold of its memory does not grow with what they are asked, and goes when they are
 // loaded again.
 func TestAcceleratorAnswers(t *testing.T) {
-	r := serve(t, Options{Device: plugged(t), Index: index(t)}, "films", "claims", "shapes", "headlines", "captions", "questions")
+	r := serve(t, Options{Device: plugged(t), Index: index(t), WarmUp: WarmUpNone}, "films", "claims", "shapes", "headlines", "captions", "questions")
 	list := all(t, r) // of each kind there are several
 	ask := func(i int) {
 		q := list[i]
@@ -106,7 +106,7 @@ func TestAcceleratorAnswers(t *testing.T) {
 // A helper program that ends makes the models unavailable, until they are loaded again.
 func TestAcceleratorLost(t *testing.T) {
 	noLeak(t)
-	r := serve(t, Options{Device: plugged(t)}, "films")
+	r := serve(t, Options{Device: plugged(t), WarmUp: WarmUpNone}, "films")
 	ask := func() error {
 		_, _, err := get(t, r, "films").Classify(context.Background(), []Input{{Text: "a gripping and funny film"}})
 		return err

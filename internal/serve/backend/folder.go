@@ -2,6 +2,7 @@ package backend
 
 import (
 	"cmp"
+	"context"
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
@@ -61,7 +62,7 @@ type head struct {
 }
 
 // open opens the folder of a model.
-func (r *Registry) open(s Source) (*folder, error) {
+func (r *Registry) open(ctx context.Context, s Source) (*folder, error) {
 	dir, err := modeldir.Find(s.Dir)
 	if err != nil {
 		return nil, err
@@ -76,6 +77,9 @@ func (r *Registry) open(s Source) (*folder, error) {
 		f.created = info.ModTime() // the same each time that it is loaded
 	}
 	err = engine.Guard(func() error { return f.fill(&r.o, d) })
+	if err == nil && f.device != nil {
+		err = f.warmUp(ctx, &r.o)
+	}
 	if err != nil {
 		return nil, errors.Join(err, f.close())
 	}

@@ -12,6 +12,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -55,6 +56,7 @@ type Options struct {
 	Models    []Source      // the first is that of requests which name none
 	Index     string        // folder of the index that the model which made it searches; "": none
 	Device    device.Choice // that models are on; the zero value is the processor
+	WarmUp    string        // one of [WarmUps]: what an accelerator prepares before a model answers; "": [WarmUpCommon]
 	Queue     int           // texts, pictures and pairs that may wait for a model; 0: [DefaultQueue]
 	MaxTokens int           // tokens and regions of a request; 0: [DefaultTokens]
 	MaxPixels int           // of a picture; 0: 50 million
@@ -126,6 +128,9 @@ func New(o Options) (*Registry, error) {
 	if err := o.Device.Check(); err != nil {
 		return nil, err
 	}
+	if o.WarmUp = cmp.Or(o.WarmUp, WarmUpCommon); !slices.Contains(WarmUps, o.WarmUp) {
+		return nil, names.Unknown("warm-up", o.WarmUp, WarmUps)
+	}
 	if o.Queue == 0 {
 		o.Queue = DefaultQueue
 	}
@@ -178,7 +183,7 @@ func (r *Registry) Load(ctx context.Context) error {
 			return err
 		}
 		begin := time.Now()
-		f, err := r.open(s)
+		f, err := r.open(ctx, s)
 		r.o.Observer.Loaded(s.Name, time.Since(begin), err)
 		if err != nil {
 			errs = append(errs, err)
@@ -223,6 +228,9 @@ func (r *Registry) retire(f *folder) error {
 	}
 	return nil
 }
+
+// Abandon says that nobody waits for the models any more. What is being loaded, or compiled, ends.
+func (r *Registry) Abandon() { r.giveUp() }
 
 // Drain says that the server is about to end: [Registry.Ready] is an error from now on. Models go on answering.
 func (r *Registry) Drain() {

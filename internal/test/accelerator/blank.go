@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt/helper"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt/wire"
 	"github.com/unimo-go/unimo/internal/test/blank"
 )
 
@@ -21,15 +23,25 @@ func Main(m *testing.M) {
 	if os.Getenv(blankVariable) == "" {
 		os.Exit(m.Run())
 	}
-	if err := helper.Run(&blank.Plugin{Platform: "blank"}); err != nil {
+	most, err := strconv.Atoi(os.Getenv(blankVariable))
+	if err == nil {
+		err = helper.Run(&blank.Plugin{Platform: "blank", Compiled: func([]byte, wire.CompileOptions) error {
+			if most--; most < 0 {
+				select {}
+			}
+			return nil
+		}})
+	}
+	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
 	os.Exit(0)
 }
 
-// Blank returns what --device calls a device that computes nothing, but has programs as any other; see package blank.
-func Blank(t *testing.T) string {
+// Blank returns what --device calls a device that computes nothing, but has programs as any other; see package blank. It compiles so many: the
+// one after these never ends.
+func Blank(t *testing.T, programs int) string {
 	t.Helper()
 	own, err := os.Executable()
 	if err != nil {
@@ -40,7 +52,7 @@ func Blank(t *testing.T) string {
 		t.Fatal(err)
 	}
 	t.Setenv(pjrt.HelperVariable, own)
-	t.Setenv(blankVariable, "1")
+	t.Setenv(blankVariable, strconv.Itoa(programs))
 	t.Setenv("UNIMO_CACHE", t.TempDir())
 	return "pjrt:" + plugin
 }

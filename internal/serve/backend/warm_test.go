@@ -1,0 +1,258 @@
+//go:build linux || darwin
+
+package backend
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"math"
+	"math/rand/v2"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+	"github.com/unimo-go/unimo/internal/test/accelerator"
+	"github.com/unimo-go/unimo/internal/test/doubles"
+)
+
+func TestMain(m *testing.M) { accelerator.Main(m) }
+
+// blankDevice chooses a device that computes nothing. It compiles so many programs, and hangs with the next one.
+func blankDevice(t *testing.T, programs int) device.Choice {
+	c := device.Default
+	c.Device = accelerator.Blank(t, programs)
+	return c
+}
+
+const endless = 1 << 20
+
+// encoder is a model of another library.
+var encoder = Source{"bert", filepath.Join("..", "..", "embed", "testdata", "bert")}
+
+// words draws a text as people write them.
+func words(rng *rand.Rand) string {
+	n := int(min(40, max(1, 12*math.Exp(0.6*rng.NormFloat64()))))
+	return strings.Join(slices.Repeat([]string{"film"}, n), " ")
+}
+
+// askAll asks about 1 to 16 texts in each of many requests, of which some come at a time.
+func askAll(t *testing.T, requests int, ask func(rng *rand.Rand, texts []string) error) {
+	t.Helper()
+	var clients sync.WaitGroup
+	for client := range 8 {
+		clients.Go(func() {
+			rng := rand.New(rand.NewPCG(1, uint64(client)))
+			for range requests / 8 {
+				texts := make([]string, []int{1, 2, 3, 5, 8, 16}[rng.IntN(6)])
+				for i := range texts {
+					texts[i] = words(rng)
+				}
+				if err := ask(rng, texts); err != nil {
+					t.Error(err)
+				}
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// Once a model was warmed up, requests about texts meet no program that is not there.
+func TestWarmUp(t *testing.T) {
+	classes := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(_ *rand.Rand, texts []string) error {
+			inputs := make([]Input, len(texts))
+			for i := range texts {
+				inputs[i].Text = texts[i]
+			}
+			_, _, err := m.Classify(context.Background(), inputs)
+			return err
+		}
+	}
+	items := func(texts []string) []Item {
+		list := make([]Item, len(texts))
+		for i := range texts {
+			list[i].Text = texts[i]
+		}
+		return list
+	}
+	vectors := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(rng *rand.Rand, texts []string) error {
+			o := EmbedOptions{}
+			if yes := true; rng.IntN(2) == 0 {
+				o.Normalize = &yes
+			}
+			_, err := m.Embed(context.Background(), items(texts), o)
+			return err
+		}
+	}
+	tokens := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(_ *rand.Rand, texts []string) error {
+			_, _, err := m.EmbedTokens(context.Background(), items(texts), EmbedOptions{})
+			return err
+		}
+	}
+	for _, c := range []struct {
+		name, which string
+		model       Source
+		ask         []func(m Model) func(rng *rand.Rand, texts []string) error
+		programs    int // at most
+	}{
+		{"classes", WarmUpCommon, Source{"films", filepath.Join(tiny, "films.model")}, []func(m Model) func(*rand.Rand, []string) error{classes}, 21},
+		{"classes and vectors", WarmUpAll, Source{"films", filepath.Join(tiny, "films.model")}, []func(m Model) func(*rand.Rand, []string) error{classes, vectors, tokens}, 80},
+		{"vectors of texts and pictures", WarmUpCommon, Source{"shapes", filepath.Join(tiny, "shapes.model")}, []func(m Model) func(*rand.Rand, []string) error{vectors}, 20},
+		{"vectors of another library's", WarmUpCommon, encoder, []func(m Model) func(*rand.Rand, []string) error{vectors}, 60},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			log := new(doubles.Log)
+			r := serve(t, Options{Device: blankDevice(t, endless), WarmUp: c.which, Models: []Source{c.model}, Log: slog.New(slog.NewTextHandler(log, nil))})
+			warm, _ := r.DeviceUse()
+			if warm.Compiled == 0 || warm.Compiled > c.programs || !strings.Contains(log.String(), "warmed up") {
+				t.Errorf("%d programs, want 1 to %d; the log: %s", warm.Compiled, c.programs, log)
+			}
+			for _, ask := range c.ask {
+				askAll(t, 200, ask(get(t, r, c.model.Name)))
+			}
+			now, _ := r.DeviceUse()
+			t.Logf("%d programs, run %d times for requests, padding %.0f %%", now.Compiled, now.Ran-warm.Ran, 100*now.Padding)
+			if now.Compiled != warm.Compiled {
+				t.Errorf("%d programs were prepared, and requests met %d others", warm.Compiled, now.Compiled-warm.Compiled)
+			}
+			if err := r.Load(context.Background()); err != nil {
+				t.Fatal(err)
+			}
+			if again, _ := r.DeviceUse(); again.Compiled != warm.Compiled {
+				t.Errorf("the same model, loaded again, has %d other programs", again.Compiled-warm.Compiled)
+			}
+		})
+	}
+}
+
+// The programs of batches that are filled up can be written for every kind of question, alone and together with others.
+func TestFilledUpProgramsAreWhole(t *testing.T) {
+	r := serve(t, Options{Device: blankDevice(t, endless), WarmUp: WarmUpNone, Index: index(t)}, "films", "claims", "shapes", "headlines", "captions", "questions")
+	list := all(t, r)
+	var clients sync.WaitGroup
+	for i, q := range list {
+		clients.Go(func() {
+			if _, err := q.ask(context.Background()); err != nil {
+				t.Errorf("question %d: %v", i, err)
+			}
+		})
+	}
+	clients.Wait()
+}
+
+// Nothing is prepared where nobody wants it, nor on the processor.
+func TestNoWarmUp(t *testing.T) {
+	r := serve(t, Options{Device: blankDevice(t, endless), WarmUp: WarmUpNone}, "films")
+	if u, _ := r.DeviceUse(); u.Compiled > 1 { // one looks at the weights
+		t.Errorf("%d programs were compiled", u.Compiled)
+	}
+	log := new(doubles.Log)
+	serve(t, Options{WarmUp: WarmUpAll, Log: slog.New(slog.NewTextHandler(log, nil))}, "films")
+	if strings.Contains(log.String(), "warm") {
+		t.Errorf("the processor is warmed up: %s", log)
+	}
+	if _, err := New(Options{WarmUp: "some", Models: []Source{encoder}}); err == nil || !strings.Contains(err.Error(), `"some"`) {
+		t.Errorf("an unknown warm-up: %v", err)
+	}
+}
+
+// A server that is to end waits neither for the rest of the preparation nor for a program that is being compiled, and its model takes no
+// requests before that.
+func TestWarmUpEnds(t *testing.T) {
+	noLeak(t)
+	for _, programs := range []int{0, 5} {
+		ctx, end := context.WithCancel(context.Background())
+		r, err := New(Options{Device: blankDevice(t, programs), Models: []Source{{"films", filepath.Join(tiny, "films.model")}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		go func() {
+			for u, _ := r.DeviceUse(); u.Compiled < programs && !u.Lost; u, _ = r.DeviceUse() {
+				time.Sleep(time.Millisecond)
+			}
+			end()
+		}()
+		if err := r.Load(ctx); err == nil || r.Ready() == nil || r.Lost() != nil {
+			t.Errorf("after %d programs: %v, %v, %v", programs, err, r.Ready(), r.Lost())
+		}
+		if err := r.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+// While a model is warmed up that is to take the place of another, that one answers. A server that is to end gives up what it waits for.
+func TestWarmUpBeforeAModelIsReplaced(t *testing.T) {
+	dir := t.TempDir()
+	put := func(from string) {
+		t.Helper()
+		if err := errors.Join(os.RemoveAll(dir), os.CopyFS(dir, os.DirFS(from))); err != nil {
+			t.Fatal(err)
+		}
+	}
+	put(filepath.Join(tiny, "films.model"))
+	const first, more = 21, 3
+	r := serve(t, Options{Device: blankDevice(t, first+more), Models: []Source{{"m", dir}}})
+	was := get(t, r, "m")
+	put(encoder.Dir)
+	ctx, end := context.WithCancel(context.Background())
+	loaded := make(chan error, 1)
+	go func() { loaded <- r.Load(ctx) }()
+	for u, _ := r.DeviceUse(); u.Compiled < first+more; u, _ = r.DeviceUse() {
+		time.Sleep(time.Millisecond)
+	}
+	if now := get(t, r, "m").Info(); r.Ready() != nil || now.Can != was.Info().Can {
+		t.Errorf("%v; the model can %s, want %s", r.Ready(), now.Can, was.Info().Can)
+	}
+	end()
+	r.Abandon()
+	if err := <-loaded; err == nil {
+		t.Error("it is loaded")
+	}
+}
+
+// The lengths for a size make a batch of that size. Batches of texts that are not longer have no other sizes than those that there are lengths for.
+func TestLengthsFor(t *testing.T) {
+	rng := rand.New(rand.NewPCG(1, 2))
+	size := func(lengths []int) engine.Size {
+		s := engine.Size{Sequences: len(lengths), Longest: slices.Max(lengths)}
+		for _, n := range lengths {
+			s.Rows += n
+		}
+		return xla.Smallest(sizes, s)
+	}
+	for _, most := range []int{3, 12, 64, 100, 512, 4096} {
+		there := map[engine.Size]bool{}
+		for _, z := range sizes {
+			lengths := lengthsFor(z, most)
+			if lengths == nil {
+				continue
+			}
+			there[z] = true
+			if got := size(lengths); got != z || slices.Max(lengths) > most || len(lengths)*slices.Max(lengths) > batchRows {
+				t.Errorf("%v for %+v, of texts of up to %d tokens, make %+v", lengths, z, most, got)
+			}
+		}
+		for range 10000 {
+			longest := 3 + rng.IntN(min(most, batchRows)-2)
+			lengths := []int{longest}
+			for range rng.IntN(batchRows / longest) {
+				lengths = append(lengths, 3+rng.IntN(longest-2))
+			}
+			if z := size(lengths); z.Rows > 0 && !there[z] {
+				t.Fatalf("%v make %+v, and there are no lengths for it", lengths, z)
+			}
+		}
+		t.Logf("%d sizes for texts of up to %d tokens", len(there), most)
+	}
+}
