@@ -2,6 +2,7 @@ package cli
 
 import (
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/unimo-go/unimo/internal/run"
@@ -156,6 +157,11 @@ func (p *progress) Stage(name string) {
 	if name == stageTraining {
 		p.app.ending.CompareAndSwap(nil, &saves) // ranks have their own
 		p.estimated = false
+	}
+	if strings.HasPrefix(name, run.StageCompiling) {
+		p.app.ending.CompareAndSwap(&saves, &breaksOff)
+	} else {
+		p.app.ending.CompareAndSwap(&breaksOff, &saves)
 	}
 }
 

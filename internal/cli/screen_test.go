@@ -152,6 +152,23 @@ type terminal struct{ bytes.Buffer }
 
 func (*terminal) isTerminal() bool { return true }
 
+// An interruption saves in training, and breaks a compilation off in which a step waits. Before training there is nothing to save.
+func TestStagesAreInterrupted(t *testing.T) {
+	a := newApp(nil, nil, &bytes.Buffer{}, &bytes.Buffer{})
+	p := a.newProgress()
+	for _, c := range []struct {
+		stage string
+		want  *ending
+	}{
+		{run.StageCompiling + "1", nil}, {"reading", nil}, {stageTraining, &saves}, {run.StageCompiling + "2", &breaksOff}, {stageTraining, &saves},
+		{"scoring dev", &saves}, {run.StageCompiling + "3", &breaksOff}, {"scoring dev", &saves},
+	} {
+		if p.Stage(c.stage); a.ending.Load() != c.want {
+			t.Errorf("in the stage %q an interruption does %+v, want %+v", c.stage, a.ending.Load(), c.want)
+		}
+	}
+}
+
 // On a terminal a stage that is not counted is named while it lasts, and one that is has a bar with its speed.
 func TestStagesOnATerminal(t *testing.T) {
 	var screen terminal

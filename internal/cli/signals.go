@@ -42,6 +42,8 @@ type ending struct {
 
 var (
 	saves = ending{first: "stopping after this step and saving", again: "quits without saving", second: "stopped without saving"}
+	// While a program is compiled for an accelerator.
+	breaksOff = ending{first: "stopping without the step, whose program is being compiled; what was saved before stays", again: "quits at once", second: saves.second}
 	// A launcher ends all ranks when one has died, and may not wait until they have saved.
 	ranksSave = ending{first: saves.first + "; if a rank has died, or the launcher does not wait, --resume goes on from the newest snapshot", again: saves.again, second: saves.second}
 

@@ -31,6 +31,7 @@ func TestSupervise(t *testing.T) {
 		never string
 	}{
 		"one saves":                     {&saves, []sent{{0, os.Interrupt}}, step, "stopping after this step and saving", "without saving\nunimo"},
+		"a compilation is broken off":   {&breaksOff, []sent{{0, os.Interrupt}}, step, "stopping without the step, whose program is being compiled; what was saved before stays", "saving"},
 		"a hang-up saves":               {&saves, []sent{{0, syscall.SIGHUP}}, step, "stopping after this step and saving", "stopped"},
 		"a second ends at once":         {&saves, []sent{{0, os.Interrupt}, {time.Second, os.Interrupt}}, time.Second + burst, "unimo: stopped without saving", "\x00"},
 		"terminate ends at once too":    {&saves, []sent{{0, syscall.SIGTERM}, {time.Second, syscall.SIGTERM}}, time.Second + burst, "unimo: stopped without saving", "\x00"},

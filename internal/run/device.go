@@ -68,9 +68,12 @@ func (s *stages) Stage(name string) {
 	s.Observer.Stage(name)
 }
 
+// StageCompiling is what the name of a stage begins with in which a program is compiled: an interruption ends it at once, and saves nothing.
+const StageCompiling = "compiling program "
+
 // notify says which program the run waits for, and what steps need of the device's memory: the first time, and when it is much more.
 func (r *run) notify(watch *stages, n xla.Notice) {
-	if stage := fmt.Sprintf("compiling program %d", n.Program); n.Chip == 0 { // else it is another goroutine that waits
+	if stage := fmt.Sprint(StageCompiling, n.Program); n.Chip == 0 { // else it is another goroutine that waits
 		if n.Done {
 			stage = watch.newest
 		}
