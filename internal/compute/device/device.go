@@ -114,10 +114,7 @@ func open(t target, c Choice, o Options) (*Device, error) {
 	if path, err = filepath.Abs(path); err != nil { // else it is looked for among the system's libraries
 		return nil, err
 	}
-	options, err := clientOptions(t, path, c.Devices)
-	if err != nil {
-		return nil, err
-	}
+	options := clientOptions(t, path, c.Devices)
 	client, err := pjrt.Start(pjrt.Options{Plugin: path, Client: options, Log: &lines{o.Log}, Context: o.Context, Patience: o.Patience})
 	if own, ok := errors.AsType[*pjrt.Error](err); ok && t.path == "" && !strings.Contains(own.Message, path) {
 		err = fmt.Errorf("%s: %w", path, err)
@@ -126,19 +123,27 @@ func open(t target, c Choice, o Options) (*Device, error) {
 		return nil, err
 	}
 	info := client.Info()
-	if len(info.Devices) == 0 {
-		client.Close()
-		return nil, fmt.Errorf("plugin %s has no device here", path)
+	first := max(t.number, 0)
+	if gpu(t, path) {
+		first = 0 // of those that the client sees
 	}
-	if n := len(info.Devices); n < c.Devices {
+	switch n := len(info.Devices); {
+	case n == 0:
+		err = fmt.Errorf("plugin %s has no device here", path)
+	case first >= n:
+		err = fmt.Errorf("there is no device %d: plugin %s has %d here, and the first is 0", first, path, n)
+	case n-first < c.Devices:
+		err = fmt.Errorf("devices is %d, and plugin %s has %d here from number %d on", c.Devices, path, n-first, first)
+	}
+	if err != nil {
 		client.Close()
-		return nil, fmt.Errorf("devices is %d, and plugin %s has %d here", c.Devices, path, n)
+		return nil, err
 	}
 	precision := c.Precision
 	if precision == Auto {
 		precision = best(info)
 	}
-	team := xla.NewTeam(client, c.Devices, xla.Options{
+	team := xla.NewTeam(client, first, c.Devices, xla.Options{
 		Precision: map[string]xla.Precision{Float32: xla.Float32, TF32: xla.TF32, BFloat16: xla.BFloat16}[precision],
 		Flags:     flags(info.Platform),
 		Memory:    memory, Bound: bound(info.Platform), Notify: o.Notify, Sizes: o.Sizes,
@@ -285,21 +290,18 @@ func gpu(t target, path string) bool {
 const memoryShare = float32(0.95)
 
 // clientOptions are those of a plugin's client for a number of devices. Memory is taken as it is needed: other programs may use the chips, too.
-func clientOptions(t target, path string, devices int) (map[string]any, error) {
+func clientOptions(t target, path string, devices int) map[string]any {
 	if gpu(t, path) {
 		var visible []int64
 		for n := range devices {
 			visible = append(visible, int64(max(t.number, 0)+n))
 		}
-		return map[string]any{"preallocate": false, "memory_fraction": memoryShare, "visible_devices": visible}, nil
+		return map[string]any{"preallocate": false, "memory_fraction": memoryShare, "visible_devices": visible}
 	}
-	if t.number > 0 {
-		return nil, fmt.Errorf("number %d: of this kind of device the first alone can be used; leave the number out", t.number)
+	if n := max(t.number, 0) + devices; n > 1 && strings.Contains(filepath.Base(path), "cpu") { // it has as many as one likes
+		return map[string]any{"cpu_device_count": int64(n)}
 	}
-	if devices > 1 && strings.Contains(filepath.Base(path), "cpu") { // it has as many as one likes
-		return map[string]any{"cpu_device_count": int64(devices)}, nil
-	}
-	return nil, nil
+	return nil
 }
 
 // bound says how many programs are loaded at once. On a processor they take places in the table of a process's memory, of which Linux gives

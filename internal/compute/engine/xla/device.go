@@ -51,6 +51,7 @@ type Device struct {
 type shared struct {
 	options Options
 	client  *pjrt.Client
+	first   int   // of the client's chips that are used
 	team    *team // nil: one chip alone is used
 
 	mu       sync.Mutex
@@ -83,15 +84,15 @@ func New(c *pjrt.Client, o Options) *Device {
 	return newDevice(&shared{options: o, client: c, programs: map[uint64]*program{}}, 0, newHeap())
 }
 
-// NewTeam returns devices on the first n chips of a client, which have their programs in common and sum what they have.
-func NewTeam(c *pjrt.Client, n int, o Options) []*Device {
-	s := &shared{options: o, client: c, programs: map[uint64]*program{}}
+// NewTeam returns devices on n chips of a client, from the first on, which have their programs in common and sum what they have.
+func NewTeam(c *pjrt.Client, first, n int, o Options) []*Device {
+	s := &shared{options: o, client: c, first: first, programs: map[uint64]*program{}}
 	if n > 1 {
 		s.team = &team{size: n, offers: make([][]*memory, n)}
 	}
 	devices := make([]*Device, n)
-	for chip := range devices {
-		devices[chip] = newDevice(s, chip, newHeap())
+	for i := range devices {
+		devices[i] = newDevice(s, first+i, newHeap())
 	}
 	return devices
 }
@@ -118,7 +119,7 @@ func (d *Device) Stats() Stats {
 // Name implements [engine.Device].
 func (d *Device) Name() string {
 	info := d.client.Info()
-	name := fmt.Sprintf("%s (%s)", info.Platform, info.Devices[0].Kind)
+	name := fmt.Sprintf("%s (%s)", info.Platform, info.Devices[d.chip].Kind)
 	if n := d.Joined(); n > 1 {
 		name = fmt.Sprintf("%d x %s", n, name)
 	}

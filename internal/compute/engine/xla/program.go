@@ -33,7 +33,7 @@ type Bound struct {
 // Notice tells of a program that a computation waits for: before it is compiled, and when it is there.
 type Notice struct {
 	Program int // the first is 1
-	Chip    int // that is the first to want it
+	Chip    int // that is the first to want it: 0 is the first that is used
 	Done    bool
 	Loaded  bool // it was in the cache
 	Again   bool // it was unloaded before
@@ -45,7 +45,7 @@ type Notice struct {
 // program returns that of a trace, compiled if there is none like it. It is found by the hash of the operations; the text exists only when
 // it is compiled. The caller releases it.
 func (s *shared) program(tr *trace) *program {
-	how := pjrt.CompileOptions{Replicas: 1}
+	how := pjrt.CompileOptions{Device: tr.chip, Replicas: 1}
 	if s.team != nil {
 		how.Device = pjrt.AnyDevice
 	}
@@ -88,7 +88,7 @@ func (s *shared) release(p *program) {
 // load compiles a program, or takes it from the cache. The caller has the lock.
 func (s *shared) load(p *program, how pjrt.CompileOptions, chip int, text func() []byte) {
 	began := time.Now()
-	n := Notice{Program: p.number, Chip: chip, Again: p.loads > 0}
+	n := Notice{Program: p.number, Chip: chip - s.first, Again: p.loads > 0}
 	s.options.notify(n)
 	how.Name = fmt.Sprint("program ", p.number)
 	m, err := s.options.compile(s.client, text(), how)

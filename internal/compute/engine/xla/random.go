@@ -130,12 +130,12 @@ func (s *shared) tryPhilox() bool {
 	words := b.generate(argument, n)
 	text := "module @unimo {\n  func.func public @main(" + argument.name + ": " + argument.tensor() + ") -> (" + words.tensor() + ") {\n" +
 		b.text.String() + "    return " + words.name + " : " + words.tensor() + "\n  }\n}\n"
-	check, err := s.options.compile(s.client, []byte(text), pjrt.CompileOptions{Replicas: 1, Name: "the program that checks random numbers"})
+	check, err := s.options.compile(s.client, []byte(text), pjrt.CompileOptions{Device: s.first, Replicas: 1, Name: "the program that checks random numbers"})
 	if err != nil {
 		return false
 	}
 	in, out := s.client.NewBuffer(), s.client.NewBuffer()
-	must(s.client.Upload(in, 0, pjrt.U64, argument.dims, bytesOf(state)))
+	must(s.client.Upload(in, s.first, pjrt.U64, argument.dims, bytesOf(state)))
 	must(s.client.Execute(check.executable, [][]pjrt.Buffer{{in}}, [][]pjrt.Buffer{{out}}))
 	got, buffer := make([]uint32, n), []uint32(nil)
 	must(s.client.Download(out, bytesOf(got)))

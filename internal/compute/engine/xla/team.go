@@ -12,7 +12,7 @@ import (
 // team is the chips of a process that compute together.
 type team struct {
 	size   int
-	offers [][]*memory // by chip: what it has to sum
+	offers [][]*memory // by chip, from the first that is used: what it has to sum
 }
 
 var _ engine.Joint = (*Device)(nil)
@@ -40,11 +40,11 @@ func (d *Device) SumAll(ts []*engine.Tensor, meet func() error) error {
 		}
 		offer[i] = m
 	}
-	d.team.offers[d.chip] = offer
+	d.team.offers[d.chip-d.first] = offer
 	if err := meet(); err != nil || len(ts) == 0 {
 		return err
 	}
-	if d.chip == 0 { // the others wait
+	if d.chip == d.first { // the others wait
 		d.sumOffers()
 	}
 	return meet()
@@ -60,7 +60,7 @@ func (d *Device) sumOffers() {
 		key.note(m.room)
 		key.note(m.cols)
 	}
-	p := d.take(key.hash, pjrt.CompileOptions{Replicas: d.team.size}, d.chip, func() []byte { return d.team.text(sizes) })
+	p := d.take(key.hash, pjrt.CompileOptions{Device: d.first, Replicas: d.team.size}, d.chip, func() []byte { return d.team.text(sizes) })
 	defer d.release(p)
 	d.ran()
 	args, sums, spent := make([][]pjrt.Buffer, d.team.size), make([][]pjrt.Buffer, d.team.size), []pjrt.Buffer(nil)

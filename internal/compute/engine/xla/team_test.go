@@ -38,7 +38,7 @@ func openTeamWith(t *testing.T, n int, o Options) []*Device {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return NewTeam(c, n, o)
+	return NewTeam(c, 0, n, o)
 }
 
 // Devices of which each computes with programs of its own, and which sum what comes out, have room for one program: each is unloaded while the
@@ -181,6 +181,35 @@ func TestCompileForSeveralChips(t *testing.T) {
 	}
 }
 
+// Chips behind the first compute without it, alone and together.
+func TestChipsFromANumberOn(t *testing.T) {
+	c := openTeam(t, 1)[0].client
+	before := c.Buffers(0)
+	for n, want := range map[int]float32{1: 2, 2: 6} {
+		team := NewTeam(c, 1, n, Options{})
+		err := collective.Run(n, func(g collective.Group) error {
+			return engine.Guard(func() error {
+				d := team[g.Rank()]
+				x := d.Wrap(1, 2, []float32{float32(1 + g.Rank()), 0})
+				defer d.Free(x)
+				d.Add(x, x, x)
+				if n > 1 {
+					if err := d.SumAll([]*engine.Tensor{x}, g.Barrier); err != nil {
+						return err
+					}
+				}
+				if got := engine.Values(d, x); got[0] != want || c.Buffers(1+g.Rank()) == 0 || c.Buffers(0) != before {
+					t.Errorf("chip %d of %d: %v, want %v; %d buffers on it and %d on the first", 1+g.Rank(), n, got, want, c.Buffers(1+g.Rank()), c.Buffers(0))
+				}
+				return nil
+			})
+		})
+		if err != nil {
+			t.Error(err)
+		}
+	}
+}
+
 // A plugin that is gone ends the computation of all devices.
 func TestTeamLosesItsPlugin(t *testing.T) {
 	openTeam(t, 2) // or the test is not run
@@ -189,7 +218,7 @@ func TestTeamLosesItsPlugin(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		team := NewTeam(c, 2, Options{})
+		team := NewTeam(c, 0, 2, Options{})
 		err = collective.Run(2, func(g collective.Group) error {
 			return engine.Guard(func() error {
 				d := team[g.Rank()]
