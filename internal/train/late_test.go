@@ -11,6 +11,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/compute/optim"
 	"github.com/unimo-go/unimo/internal/test/accelerator"
 )
 
@@ -143,9 +144,15 @@ func TestLateNonFiniteSteps(t *testing.T) {
 
 // On an accelerator no step downloads anything: what came out of ten is one download.
 func TestDownloadsOfAnAccelerator(t *testing.T) {
+	for _, moments := range []string{optim.MomentsFloat32, optim.MomentsFactored} {
+		t.Run(moments, func(t *testing.T) { countDownloads(t, moments) })
+	}
+}
+
+func countDownloads(t *testing.T, moments string) {
 	d := accelerator.Open(t)
 	c := testConfig()
-	c.LogSteps, c.EvalSteps, c.SnapshotSteps = 10, 100, 100
+	c.Moments, c.LogSteps, c.EvalSteps, c.SnapshotSteps = moments, 10, 100, 100
 	trainer, l := newTrainerOn(t, d, t.TempDir(), c)
 	var downloads, ran []int
 	trainer.Task = watched{l, func() { downloads, ran = append(downloads, d.Stats().Downloads), append(ran, d.Stats().Ran) }}

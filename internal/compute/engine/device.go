@@ -192,6 +192,11 @@ type Losses interface {
 // both moments in one element, m as bfloat16 in its upper half and v in the lower, which are rounded by chance; the rounding of an idle
 // step is that of history[0].
 //
+// AdamFactored has no first moment, and the second as rows and columns say (see [Factored]). The update u = g'/(sqrt(v)+Epsilon) is divided by the
+// root of the mean of its squares, where that is above 1: p = p - StepSize/max(1, root)·u - Decay·p. The mean is over the rows that have a gradient,
+// which with filled are those of g that are not zero. In steps of AdamIdleFactored the averages of columns stay as they are: of all rows together
+// no step is idle.
+//
 // Clip is for a device that computes late: it finds out by what the next steps multiply gradients (see AdamStep), and the host need not read
 // their norm before. clip (1 x 1) = limit/max(norm of all ts together, limit), where no limit (0) is 1. It is NaN where the norm is not finite,
 // and stays NaN. measure (1 x 4) is for the host: the norm in two parts ([Joined]), which of ts is the first whose sum of squares is not finite (how
@@ -204,6 +209,8 @@ type Optimiser interface {
 	AdamIdle(p, m, v *Tensor, rows, from []int32, history []AdamStep)
 	AdamBfloat16(p, moments, g *Tensor, rows []int32, s AdamStep, r Rounding)
 	AdamIdleBfloat16(p, moments *Tensor, rows, from []int32, history []AdamStep, r Rounding)
+	AdamFactored(p *Tensor, f Factored, g *Tensor, rows []int32, filled bool, s AdamStep)
+	AdamIdleFactored(p *Tensor, f Factored, rows, from []int32, history []AdamStep)
 }
 
 // Convolutions read one picture: a tensor with a row for each pixel, row by row of the picture, and a column for each

@@ -126,7 +126,7 @@ func newAdam(d engine.Device, cfg Config, params []Param, shard *Shard) *Adam {
 			p.Grad.Before = func(rows []int32) { a.catchUp(i, rows) }
 		}
 	}
-	if engine.Late(d) && shard == nil && cfg.Moments != MomentsFactored { // factored moments are computed on the host in part
+	if engine.Late(d) && shard == nil {
 		a.clip = d.Wrap(1, 1, []float32{1})
 	}
 	engine.Start(d) // the moments are there: the first step is no other program than the next ones
@@ -293,6 +293,9 @@ func (a *Adam) measureLate() {
 		}
 		if a.steps > number { // none was made since then; the next one may be
 			a.steps = number
+			for i := range a.states {
+				a.states[i].resume(number)
+			}
 			a.dev.Write(a.clip, []float32{1})
 		}
 		if first == len(params) {

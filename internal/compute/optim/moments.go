@@ -1,8 +1,6 @@
 package optim
 
 import (
-	"math"
-
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/random"
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -99,7 +97,7 @@ func (a *Adam) newMoments(i int, s *state) moments {
 		if s.divided {
 			panic(wholeOnly)
 		}
-		return &factored{dev: a.dev, beta2: float32(a.cfg.Beta2), rows: zeros(rows, 1), columns: zeros(1, cols+1)}
+		return &factored{Factored: engine.Factored{Rows: zeros(rows, 1), Columns: zeros(1, cols+1)}, dev: a.dev, beta2: float32(a.cfg.Beta2)}
 	}
 	return &exact{a.dev, zeros(rows, cols), zeros(rows, cols)}
 }
@@ -162,241 +160,49 @@ func (r *rounded) part(from, to int) moments {
 }
 func (r *rounded) byRow() []*engine.Tensor { return []*engine.Tensor{r.both} }
 
-// factored is the second moment of a matrix as Adafactor has it (Shazeer and Stern, arXiv:1804.04235), in place of both: the moving
-// averages of g'² over each row and over each column, where v is their product over the average of all. There is no first moment.
-// The update is divided by the root of the mean of its squares, where that is above 1, over the rows that have a gradient.
+// factored is the second moment of a matrix in place of both. The update is divided by the root of the mean of its squares, where that is above 1,
+// over the rows that have a gradient.
 type factored struct {
-	dev     engine.Device
-	beta2   float32
-	rows    *engine.Tensor // R x 1
-	columns *engine.Tensor // 1 x C+1: the last is the average of all
-	done    int            // steps that columns have seen
+	engine.Factored
+	dev   engine.Device
+	beta2 float32
+	done  int // steps that columns have seen
 }
 
-// factoredBlock is how many values of a matrix are updated at a time: what is computed on the way stays in the cache.
-const factoredBlock = 1 << 18
-
 func (f *factored) step(p, grad *engine.Tensor, rows []int32, s stepping) {
-	count := p.Rows
-	if rows != nil {
-		count = len(rows)
-	}
-	if count == 0 {
+	if rows != nil && len(rows) == 0 {
 		return
 	}
 	f.settle(s.number)
 	f.done++
-	blocks := f.blocks(count, p, grad, rows)
-	with := f.average(blocks, count, p, grad, rows, s.GradScale)
-	if f.dev.Rowwise() {
-		with = count // those given are the rows with a gradient, by definition
-	}
-
-	columns := engine.Values(f.dev, f.columns)
-	ratio := f.dev.New(1, p.Cols)
-	defer f.dev.Free(ratio)
-	ratios := make([]float32, p.Cols)
-	if all := columns[p.Cols]; all > 0 {
-		for j := range ratios {
-			ratios[j] = columns[j] / all
-		}
-	}
-	f.dev.Write(ratio, ratios)
-
 	step := s.AdamStep
-	step.Beta1, step.Beta2, step.StepSize, step.Decay = 0, 1, 1, 0
-	var squares float64 // of the update
-	for _, b := range blocks {
-		b.gradient(func(g *engine.Tensor) {
-			u := f.dev.New(g.Rows, g.Cols)
-			f.dev.Zero(u)
-			f.update(u, g, ratio, b, step)
-			squares += engine.SumSquares(f.dev, u)
-			f.dev.Free(u)
-		})
-	}
-	root := math.Sqrt(squares / float64(max(with, 1)*p.Cols))
-	step.StepSize, step.Decay = s.uncorrected/float32(max(1, root)), s.Decay
-	for _, b := range blocks {
-		b.parameter(func(p *engine.Tensor) {
-			b.gradient(func(g *engine.Tensor) { f.update(p, g, ratio, b, step) })
-		})
-	}
-}
-
-// update makes a step of Adam whose second moment is given.
-func (f *factored) update(p, g, ratio *engine.Tensor, b block, step engine.AdamStep) {
-	zero, v, r := f.dev.New(g.Rows, g.Cols), f.dev.New(g.Rows, g.Cols), f.dev.New(g.Rows, 1)
-	f.dev.Zero(zero)
-	f.dev.Gather(r, f.rows, b.numbers, false)
-	f.dev.MatMul(v, r, ratio, engine.NN, false)
-	f.dev.Adam(p, zero, v, g, nil, step)
-	for _, t := range []*engine.Tensor{zero, v, r} {
-		f.dev.Free(t)
-	}
-}
-
-// average takes the squares of gradients into the averages, and returns how many rows have a gradient.
-func (f *factored) average(blocks []block, count int, p, grad *engine.Tensor, rows []int32, scale float32) (with int) {
-	sums := make([]float64, count)
-	f.dev.RowSquares(sums, grad, rows)
-	square := float64(scale) * float64(scale)
-	rest := 1 - f.beta2
-	averages := engine.Values(f.dev, f.rows)
-	var all float64
-	for i, s := range sums {
-		row := i
-		if rows != nil {
-			row = int(rows[i])
-		}
-		mean := s * square / float64(p.Cols)
-		all += mean
-		averages[row] = kept(f.beta2*averages[row] + rest*float32(mean))
-		if s > 0 {
-			with++
-		}
-	}
-	f.dev.Write(f.rows, averages)
-
-	sum := f.dev.New(1, p.Cols)
-	for i, b := range blocks {
-		b.gradient(func(g *engine.Tensor) {
-			squares := f.dev.New(g.Rows, g.Cols)
-			f.dev.Multiply(squares, g, g)
-			f.dev.SumRows(sum, squares, i > 0)
-			f.dev.Free(squares)
-		})
-	}
-	columns := engine.Values(f.dev, f.columns)
-	for j, s := range engine.Values(f.dev, sum) {
-		columns[j] = kept(f.beta2*columns[j] + rest*float32(float64(s)*square/float64(p.Rows)))
-	}
-	columns[p.Cols] = kept(f.beta2*columns[p.Cols] + rest*float32(all/float64(p.Rows)))
-	f.dev.Write(f.columns, columns)
-	f.dev.Free(sum)
-	return with
+	step.StepSize = s.uncorrected
+	f.dev.AdamFactored(p, f.Factored, grad, rows, !f.dev.Rowwise(), step)
 }
 
 func (f *factored) idle(p *engine.Tensor, rows, from []int32, history []engine.AdamStep, _ int) {
-	averages := engine.Values(f.dev, f.rows)
-	decays := false
-	for i, row := range rows {
-		averages[row] = f.faded(averages[row], len(history)-int(from[i]))
-	}
-	f.dev.Write(f.rows, averages)
-	for _, s := range history {
-		decays = decays || s.Decay != 0
-	}
-	if !decays {
-		return
-	}
-	for _, b := range f.blocks(len(rows), p, nil, rows) {
-		b.parameter(func(p *engine.Tensor) {
-			m, v := f.dev.New(p.Rows, p.Cols), f.dev.New(p.Rows, p.Cols)
-			f.dev.Zero(m)
-			f.dev.Zero(v)
-			all := make([]int32, p.Rows)
-			for i := range all {
-				all[i] = int32(i)
-			}
-			f.dev.AdamIdle(p, m, v, all, from[b.first:b.first+p.Rows], history)
-			f.dev.Free(m)
-			f.dev.Free(v)
-		})
-	}
+	f.dev.AdamIdleFactored(p, f.Factored, rows, from, history)
 }
 
-// faded is an average after steps with nothing to add, one after the other: how many are made at a time changes no bit.
-func (f *factored) faded(average float32, steps int) float32 {
-	for ; steps > 0 && average != 0; steps-- {
-		average = kept(f.beta2 * average)
-	}
-	return average
-}
-
-// kept is an average, or zero where it is too small to be of use; see kernels.Adam.
-func kept(average float32) float32 {
-	const least = 0x1p-100
-	if average < least {
-		return 0
-	}
-	return average
-}
-
+// settle makes steps of columns in which nothing had a gradient. Where nothing is postponed there are none.
 func (f *factored) settle(n int) {
 	if n == f.done {
 		return
 	}
-	columns := engine.Values(f.dev, f.columns)
+	columns := engine.Values(f.dev, f.Columns)
 	for j := range columns {
-		columns[j] = f.faded(columns[j], n-f.done)
+		columns[j] = engine.Faded(columns[j], f.beta2, n-f.done)
 	}
-	f.dev.Write(f.columns, columns)
+	f.dev.Write(f.Columns, columns)
 	f.done = n
 }
 
 func (f *factored) resume(n int) { f.done = n }
 
 func (f *factored) list() []Moment {
-	return []Moment{{suffixRows, f.rows, Whole}, {suffixColumns, f.columns, Whole}}
+	return []Moment{{suffixRows, f.Rows, Whole}, {suffixColumns, f.Columns, Whole}}
 }
 
 func (f *factored) part(int, int) moments { panic(wholeOnly) }
 
-func (f *factored) byRow() []*engine.Tensor { return []*engine.Tensor{f.rows} }
-
-// block is some rows of a parameter and of its gradient.
-type block struct {
-	dev     engine.Device
-	p, grad *engine.Tensor
-	some    bool    // rows are picked, else they lie together
-	first   int     // the place of the first among all that are updated
-	numbers []int32 // of the rows
-}
-
-// blocks divides count rows of p: those of rows or, if that is nil, all.
-func (f *factored) blocks(count int, p, grad *engine.Tensor, rows []int32) []block {
-	var list []block
-	at := max(1, factoredBlock/p.Cols)
-	for first := 0; first < count; first += at {
-		b := block{dev: f.dev, p: p, grad: grad, some: rows != nil, first: first}
-		if b.some {
-			b.numbers = rows[first:min(first+at, count)]
-		} else {
-			for row := first; row < min(first+at, count); row++ {
-				b.numbers = append(b.numbers, int32(row))
-			}
-		}
-		list = append(list, b)
-	}
-	return list
-}
-
-// gradient calls do with the block's rows of the gradient.
-func (b block) gradient(do func(g *engine.Tensor)) {
-	if !b.some {
-		do(b.dev.Part(b.grad, b.first, b.first+len(b.numbers)))
-		return
-	}
-	g := b.dev.New(len(b.numbers), b.grad.Cols)
-	b.dev.Gather(g, b.grad, b.numbers, false)
-	do(g)
-	b.dev.Free(g)
-}
-
-// parameter calls do with the block's rows of the parameter, which it changes.
-func (b block) parameter(do func(p *engine.Tensor)) {
-	if !b.some {
-		do(b.dev.Part(b.p, b.first, b.first+len(b.numbers)))
-		return
-	}
-	p := b.dev.New(len(b.numbers), b.p.Cols)
-	b.dev.Gather(p, b.p, b.numbers, false)
-	do(p)
-	overwrite := make([]bool, len(b.numbers))
-	for i := range overwrite {
-		overwrite[i] = true
-	}
-	b.dev.ScatterAdd(b.p, b.numbers, p, overwrite)
-	b.dev.Free(p)
-}
+func (f *factored) byRow() []*engine.Tensor { return []*engine.Tensor{f.Rows} }

@@ -18,4 +18,5 @@
 //	chain.go      convolutions one after the other, a few rows at a time
 //	picture.go    pools, resizing, columns beside each other
 //	optimiser.go  sums of squares and Adam, on all rows or on some
+//	factored.go   Adam with the second moment of Adafactor
 package cpu

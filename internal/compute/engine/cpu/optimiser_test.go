@@ -234,3 +234,92 @@ func TestAdamBfloat16(t *testing.T) {
 		}
 	})
 }
+
+// A step of all rows is that of the formulas, whatever the threads and into how many blocks a matrix is divided; on some rows it is what it is on all where
+// the others have no gradient; idle ones are steps with a gradient of zero.
+func TestAdamFactored(t *testing.T) {
+	s := engine.AdamStep{Beta1: 0.9, Beta2: 0.9, StepSize: 0.3, Epsilon: 1e-3, GradScale: 0.7, Decay: 0.01}
+	for _, shape := range [][2]int{{2, 3}, {40, 100}, {3, factoredBlock}} {
+		rows, cols := shape[0], shape[1]
+		d := New()
+		matrix := func(name string, rows, cols int) *engine.Tensor {
+			x := d.New(rows, cols)
+			d.Write(x, random(rows*cols, name))
+			return x
+		}
+		squares := func(name string, rows, cols int) *engine.Tensor {
+			x := matrix(name, rows, cols)
+			d.Multiply(x, x, x)
+			return x
+		}
+		start := func() (p, g *engine.Tensor, f engine.Factored) {
+			return matrix("p", rows, cols), matrix("g", rows, cols), engine.Factored{Rows: squares("rows", rows, 1), Columns: squares("columns", 1, cols+1)}
+		}
+		p, g, f := start()
+		clear(rowOf(data(g), 1, cols))
+		want, wide := make([]float64, rows*cols), func(x float32) float64 { return float64(x) }
+		b, scale := wide(s.Beta2), wide(s.GradScale)
+		r, c := make([]float64, rows), make([]float64, cols+1)
+		for i := range r {
+			r[i] = b * wide(data(f.Rows)[i])
+		}
+		for j := range c {
+			c[j] = b * wide(data(f.Columns)[j])
+		}
+		for i, x := range data(g) {
+			square := (1 - b) * scale * scale * wide(x) * wide(x)
+			r[i/cols] += square / float64(cols)
+			c[i%cols] += square / float64(rows)
+			c[cols] += square / float64(rows*cols)
+		}
+		var sum float64
+		for i, x := range data(g) {
+			want[i] = scale * wide(x) / (math.Sqrt(r[i/cols]*c[i%cols]/c[cols]) + wide(s.Epsilon))
+			sum += want[i] * want[i]
+		}
+		size := wide(s.StepSize) / max(1, math.Sqrt(sum/float64((rows-1)*cols)))
+		for i, x := range data(p) {
+			want[i] = wide(x) - size*want[i] - wide(s.Decay)*wide(x)
+		}
+		var first []float32
+		for _, threads := range []int{1, 3} {
+			setThreads(t, threads)
+			p, g, f := start()
+			clear(rowOf(data(g), 1, cols))
+			d.AdamFactored(p, f, g, nil, true, s)
+			if first == nil {
+				first = slices.Clone(data(p))
+			}
+			if !sameBits(data(p), first) {
+				t.Errorf("%v: other bits on %d threads", shape, threads)
+			}
+			for i, x := range data(p) {
+				if !(math.Abs(wide(x)-want[i]) <= 1e-5*max(1, math.Abs(want[i]))) {
+					t.Fatalf("%v: element %d is %v, want %v", shape, i, x, want[i])
+				}
+			}
+		}
+		some := []int32{0}
+		for row := 2; row < rows; row++ {
+			some = append(some, int32(row))
+		}
+		q, g, h := start()
+		d.AdamFactored(q, h, g, some, false, s)
+		d.AdamIdleFactored(q, h, []int32{1}, []int32{1}, []engine.AdamStep{s, s})
+		d.AdamFactored(p, f, g, nil, true, s)
+		for i, x := range data(q) {
+			if i/cols == 1 { // it has not moved but by what decays
+				want[i] = wide(first[i])
+			}
+			if !(math.Abs(wide(x)-want[i]) <= 1e-5*max(1, math.Abs(want[i]))) {
+				t.Fatalf("%v: with some rows element %d is %v, want %v", shape, i, x, want[i])
+			}
+		}
+		if got, want := data(h.Rows)[1], engine.Faded(data(squares("rows", rows, 1))[1], s.Beta2, 1); got != want {
+			t.Errorf("%v: the average of an idle row is %v, want %v", shape, got, want)
+		}
+		mustPanicWithShape(t, "averages of other columns", func() { d.AdamFactored(p, engine.Factored{Rows: f.Rows, Columns: f.Rows}, g, nil, false, s) })
+		mustPanicWithShape(t, "a row out of range", func() { d.AdamFactored(p, f, g, []int32{int32(rows)}, false, s) })
+		mustPanicWithShape(t, "a step out of range", func() { d.AdamIdleFactored(p, f, []int32{0}, []int32{2}, []engine.AdamStep{s}) })
+	}
+}

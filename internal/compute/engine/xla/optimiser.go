@@ -226,18 +226,21 @@ func (b *builder) adam(p, m, v, g, coefficients, clip val) (nextP, nextM, nextV 
 	c := func(i int, x val) val {
 		return b.multiply(b.fill(b.slice(coefficients, []int{i}, []int{i + 1}), x.dims...), x)
 	}
-	least := b.like(p, 0x1p-100)
-	dropTiny := func(x val) val { return b.choose(b.compare("LT", b.unary("abs", x), least), b.like(x, 0), x) }
 	if clip.ok() {
 		g = b.multiply(b.fill(clip, g.dims...), g)
 	} else {
 		g = c(6, g)
 	}
-	m = dropTiny(b.add(c(0, m), c(1, g)))
-	v = dropTiny(b.add(c(2, v), b.multiply(c(3, g), g)))
+	m = b.dropTiny(b.add(c(0, m), c(1, g)))
+	v = b.dropTiny(b.add(c(2, v), b.multiply(c(3, g), g)))
 	epsilon := b.fill(b.slice(coefficients, []int{5}, []int{6}), p.dims...)
 	update := b.divide(c(4, m), b.add(b.unary("sqrt", v), epsilon))
 	return b.subtract(p, b.add(update, c(7, p))), m, v
+}
+
+// dropTiny is that of kernels.Adam.
+func (b *builder) dropTiny(x val) val {
+	return b.choose(b.compare("LT", b.unary("abs", x), b.like(x, 0x1p-100)), b.like(x, 0), x)
 }
 
 // onlyRows takes the new values in the first count of rows alone; nil rows are all.

@@ -211,9 +211,51 @@ func TestAdamBfloat16(t *testing.T) {
 	})
 }
 
+// Matrices on the grid and off it; all rows, whose gradient is zero in one of them, and some; moments of zero; a clip, and one that is NaN; idle steps.
+func TestAdamFactored(t *testing.T) {
+	same(t, 1e-6, 0, func(d engine.Device, n *numbers) (results []*engine.Tensor) {
+		s := engine.AdamStep{Beta1: 0.9, Beta2: 0.98, StepSize: 0.3, Epsilon: 1e-6, GradScale: 0.7, Decay: 0.01}
+		clipped, refused := s, s
+		clipped.Clip, refused.Clip = d.Wrap(1, 1, []float32{0.3}), d.Wrap(1, 1, []float32{float32(math.NaN())})
+		matrix := func(rows int) (p *engine.Tensor, f engine.Factored, g *engine.Tensor) {
+			p, g = n.value(rows, 5), n.gradient(rows, 5)
+			_, f.Rows = n.moment(rows, 1)
+			_, f.Columns = n.moment(1, 6)
+			n.change(g, func(i int, x float32) float32 {
+				if i/5 == 1 {
+					return 0
+				}
+				return x
+			})
+			results = append(results, p, f.Rows, f.Columns)
+			return p, f, g
+		}
+		for _, filled := range []bool{false, true} {
+			for _, rows := range []int{2, 8, 13} {
+				p, f, g := matrix(rows)
+				d.AdamFactored(p, f, g, nil, filled, s)
+				d.AdamFactored(p, f, g, nil, filled, clipped)
+				d.AdamFactored(p, f, g, nil, filled, refused)
+			}
+			p, f, g := matrix(13)
+			d.AdamFactored(p, f, g, []int32{12, 1, 7}, filled, s)
+			d.AdamFactored(p, f, g, []int32{}, filled, s)
+		}
+		p, f, _ := matrix(9)
+		d.AdamIdleFactored(p, f, []int32{1, 2, 0, 8}, []int32{0, 1, 3, 2}, []engine.AdamStep{s, s, s})
+		p, f, g := matrix(3) // of nothing there is nothing to divide by
+		for _, x := range []*engine.Tensor{f.Rows, f.Columns, g} {
+			d.Zero(x)
+		}
+		d.AdamFactored(p, f, g, nil, true, s)
+		return results
+	})
+}
+
 func TestOptimiserRefuses(t *testing.T) {
 	d := open(t, Options{})
 	p, q := d.New(3, 2), d.New(2, 3)
+	f := engine.Factored{Rows: d.New(3, 1), Columns: d.New(1, 3)}
 	s := []engine.AdamStep{{}}
 	for name, run := range map[string]func(){
 		"a gradient of another shape": func() { d.Adam(p, p, p, q, nil, s[0]) },
@@ -223,6 +265,9 @@ func TestOptimiserRefuses(t *testing.T) {
 		"moments of another shape":    func() { d.AdamBfloat16(p, q, p, nil, s[0], engine.Rounding{}) },
 		"a step that there is not":    func() { d.AdamIdle(p, p, p, []int32{0}, []int32{2}, s) },
 		"a row without its step":      func() { d.AdamIdleBfloat16(p, p, []int32{0, 1}, []int32{0}, s, engine.Rounding{}) },
+		"averages of other rows":      func() { d.AdamFactored(q, f, q, nil, false, s[0]) },
+		"a gradient of another form":  func() { d.AdamFactored(p, f, q, nil, false, s[0]) },
+		"no average of all columns":   func() { d.AdamIdleFactored(p, engine.Factored{Rows: f.Rows, Columns: d.New(1, 2)}, nil, nil, nil) },
 		"a row without its sum":       func() { d.RowSquares(make([]float64, 2), p, nil) },
 		"a tensor without its sum":    func() { d.SumSquares(make([]float64, 2), []*engine.Tensor{p}, nil) },
 		"a sum of no row":             func() { d.SumSquares(make([]float64, 1), []*engine.Tensor{p}, [][]int32{{-1}}) },
