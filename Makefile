@@ -204,7 +204,7 @@ check-xla: unimo-xla
 	@if $(MAKE) -s runs/xla/ready; then \
 		lib=$$(echo $$PWD/runs/xla/lib/python3*/site-packages); export UNIMO_XLA=$$PWD/unimo-xla; \
 		UNIMO_PJRT_PATH=$$lib/lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so go test -vet=off -count=1 -timeout 30m ./internal/compute/engine/xla/... ./internal/compute/device ./internal/compute/optim && \
-		UNIMO_PJRT_PATH=$$lib/lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so go test -vet=off -count=1 -timeout 30m -run 'Device|XLA|Golden|Accelerator' . ./internal/cli ./internal/serve/backend ./internal/tasks ./internal/tasks/pretrained ./internal/train ./internal/model ./internal/model/rank ./internal/tasks/retrieve ./internal/vision/convnet ./internal/vision/graph ./internal/vision/vit ./internal/vision/extractor && \
+		UNIMO_PJRT_PATH=$$lib/lammps_jax_pjrt_cpu/pjrt_c_api_cpu_plugin.so go test -vet=off -count=1 -timeout 30m -run 'Device|XLA|Golden|Accelerator' . ./internal/cli ./internal/serve/backend ./internal/tasks ./internal/tasks/pretrained ./internal/train ./internal/train/adversarial ./internal/model ./internal/model/rank ./internal/tasks/retrieve ./internal/vision/convnet ./internal/vision/graph ./internal/vision/vit ./internal/vision/extractor && \
 		UNIMO_PJRT_PATH=$$lib/fastatomstruct_xla_cpu/libpjrt_cpu.so go test -vet=off -count=1 ./internal/compute/engine/xla/pjrt; \
 	else echo "check-xla: not run: the plugins could not be installed (Linux on x86-64, python3 with venv, a package registry)"; fi
 

@@ -46,14 +46,7 @@ func (o classifierObjective) Divergence(t *autograd.Tape, a, b *autograd.Var) *a
 		return t.SquaredError(difference(t, a, b), make([]float32, a.Value.Len()))
 	case Answering:
 		// (p - q)·(log p/(1-p) - log q/(1-q)), the divergences of two coins in both directions.
-		products := t.Multiply(difference(t, t.Sigmoid(a), t.Sigmoid(b)), difference(t, a, b))
-		return t.HostLoss(products, func(slopes, values []float32) (sum float64) {
-			for i, v := range values {
-				slopes[i] = 1 / float32(a.Value.Rows)
-				sum += float64(v) / float64(a.Value.Rows)
-			}
-			return sum
-		})
+		return t.MeanSum(t.Multiply(difference(t, t.Sigmoid(a), t.Sigmoid(b)), difference(t, a, b)))
 	}
 	return t.SymmetricDivergence(a, b)
 }

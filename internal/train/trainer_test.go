@@ -92,12 +92,12 @@ func (l *line) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, e
 	logits := t.Linear(in, autograd.NewWeight(l.w, engine.NN), l.b)
 	logits = t.Dropout(logits, 0.3)
 	if l.spoiled == l.passes {
-		return []*autograd.Var{t.HostLoss(logits, func(slopes, _ []float32) float64 {
-			for i := range slopes {
-				slopes[i] = math.MaxFloat32
+		slopes := engine.Filled(l.dev, logits.Value.Rows, logits.Value.Cols, func(values []float32) {
+			for i := range values {
+				values[i] = math.MaxFloat32
 			}
-			return 1
-		})}, lineBatch, nil
+		})
+		return []*autograd.Var{t.Given(logits, slopes)}, lineBatch, nil
 	}
 	return []*autograd.Var{t.CrossEntropy(logits, l.classes[batch*lineBatch:(batch+1)*lineBatch], 0)}, lineBatch, nil
 }

@@ -340,6 +340,17 @@ var gradientCases = []gradientCase{
 		tape:   func(t *Tape, v []*Var) *Var { return t.KLDivergence(v[0], shares) },
 		oracle: func(m []matrix, _ [][]float64) matrix { return m[0].klDivergence(shares) },
 	}, {
+		name:   "mean of sums",
+		inputs: []matrix{normal("a", 3, 4), normal("b", 3, 4)},
+		tape:   func(t *Tape, v []*Var) *Var { return t.MeanSum(t.Multiply(v[0], v[1])) },
+		oracle: func(m []matrix, _ [][]float64) matrix {
+			mean := zeros(1, 1)
+			for _, x := range m[0].times(m[1].x).x {
+				mean.x[0] += x / 3
+			}
+			return mean
+		},
+	}, {
 		name:   "binary cross entropy",
 		inputs: []matrix{normal("logits", 3, 4)},
 		tape:   func(t *Tape, v []*Var) *Var { return t.BinaryCrossEntropy(v[0], shares) },

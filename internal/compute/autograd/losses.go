@@ -2,19 +2,6 @@ package autograd
 
 import "github.com/unimo-go/unimo/internal/compute/engine"
 
-// HostLoss returns a loss of x that f computes on the host: from the values of x its loss and, into slopes,
-// the derivatives. It is for losses of few numbers that belong to one recipe and are rarely used; a device need not
-// know them. f is called once, before HostLoss returns.
-func (t *Tape) HostLoss(x *Var, f func(slopes, values []float32) float64) *Var {
-	return t.sloped(x, func(loss, slopes *engine.Tensor) {
-		s := engine.Values(t.dev, slopes)
-		value := f(s, engine.Values(t.dev, x.Value))
-		t.dev.Write(slopes, s) // nothing, if it is the memory
-		t.scale[0] = float32(value)
-		t.dev.Write(loss, t.scale[:])
-	})
-}
-
 // ContrastiveLoss returns the mean of
 //
 //	-log(Σ_positives exp(s) / (Σ_positives exp(s) + Σ_negatives exp(s)))

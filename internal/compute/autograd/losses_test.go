@@ -205,28 +205,3 @@ func TestGroupsThatDoNotFit(t *testing.T) {
 	}
 	refuses("a row of scores", func() { tape.CircleLoss(Const(d.New(2, 3)), engine.CircleLoss{Group: 2}) })
 }
-
-// faraway is a device whose memory the program does not see.
-type faraway struct{ engine.Device }
-
-// A loss of the host is the same where scores have to be read and slopes written.
-func TestHostLossOfMemoryFarAway(t *testing.T) {
-	near := cpu.New()
-	for name, d := range map[string]engine.Device{"near": near, "far": faraway{near}} {
-		x := Param(near.Wrap(1, 3, []float32{1, 2, 3}), NewGradient(near.New(1, 3)))
-		tape := NewTape(d, Seed{})
-		loss := tape.HostLoss(x, func(slopes, values []float32) (sum float64) {
-			for i, v := range values {
-				slopes[i], sum = float32(i)+v, sum+float64(v)
-			}
-			return sum
-		})
-		if got := near.Host(loss.Value)[0]; got != 6 {
-			t.Errorf("%s: the loss is %g, want 6", name, got)
-		}
-		tape.Backward(loss, 2)
-		if got := near.Host(x.Gradient().Tensor()); !slices.Equal(got, []float32{2, 6, 10}) {
-			t.Errorf("%s: the gradient is %v, want 2, 6, 10", name, got)
-		}
-	}
-}

@@ -755,6 +755,11 @@ func (op *vocabularyLossOp) backward(t *Tape, dloss *engine.Tensor) {
 	t.merge(op.x, dx)
 }
 
+// MeanSum returns the mean over rows of the sum of their elements.
+func (t *Tape) MeanSum(x *Var) *Var {
+	return t.sloped(x, func(loss, slopes *engine.Tensor) { t.dev.MeanSum(loss, slopes, x.Value) })
+}
+
 // KLDivergence returns the mean over rows of the divergence of softmax(logits) from the targets'
 // distributions; see [engine.Device].
 func (t *Tape) KLDivergence(logits *Var, targets []float32) *Var {

@@ -124,9 +124,8 @@ type Tape struct {
 	loose     []*engine.Tensor // intermediates of a tape that does not record
 	unwanted  []*engine.Tensor // gradients nobody needs, which an operation computes with others
 	seed      Seed
-	drops     uint64     // dropout operations so far
-	scale     [1]float32 // of a loss, for the device
-	pending   []pending  // gradients that the pass may add to, in the order of their parameters' first use
+	drops     uint64    // dropout operations so far
+	pending   []pending // gradients that the pass may add to, in the order of their parameters' first use
 
 	// Final, if set before a pass, is called in [Tape.Finish] whenever more gradients of parameters are as they stay: they are
 	// not [Gradient.Pending] any more.

@@ -318,9 +318,6 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		"FeedForward": func(tape *Tape, p param) {
 			tape.FeedForward(p(2, 2), nn(p(2, 3)), p(1, 3), nn(p(3, 2)), p(1, 2), engine.GELU)
 		},
-		"HostLoss": func(tape *Tape, p param) {
-			tape.HostLoss(p(1, 2), func(slopes, values []float32) float64 { return 0 })
-		},
 		"Activate":            func(tape *Tape, p param) { tape.Activate(p(2, 2), engine.SiLU) },
 		"GELU":                func(tape *Tape, p param) { tape.GELU(p(2, 2)) },
 		"ScaleColumns":        func(tape *Tape, p param) { tape.ScaleColumns(p(2, 2), p(1, 2)) },
@@ -331,6 +328,7 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		"KLDivergence":        func(tape *Tape, p param) { tape.KLDivergence(p(1, 2), []float32{0.5, 0.5}) },
 		"LayerNorm":           func(tape *Tape, p param) { tape.LayerNorm(p(2, 2), p(1, 2), p(1, 2), normEpsilon) },
 		"Linear":              func(tape *Tape, p param) { tape.Linear(p(2, 2), nt(p(3, 2)), p(1, 3)) },
+		"MeanSum":             func(tape *Tape, p param) { tape.MeanSum(p(2, 2)) },
 		"Multiply":            func(tape *Tape, p param) { tape.Multiply(p(2, 2), p(2, 2)) },
 		"Normalize":           func(tape *Tape, p param) { tape.Normalize(p(2, 2)) },
 		"ProductNT":           func(tape *Tape, p param) { tape.ProductNT(p(2, 2), p(3, 2)) },

@@ -121,6 +121,9 @@ type Rows interface {
 	// error of some 1e-6 at most. The column except, if it is not negative, counts as -Inf in both. k is 1 to cols-1. A
 	// row that holds NaN or +Inf gets NaN for both, and columns that say nothing.
 	TopK(ids []int32, values []float32, logSums []float64, x *Tensor, k int, except int32)
+
+	// Ascend moves the rows of examples along slopes, times scale, so far that the step's norm is a's rate, and brings them within its bound.
+	Ascend(x, slopes *Tensor, scale float32, a Ascent)
 }
 
 // Attentions mix rows of a sequence.
@@ -141,9 +144,10 @@ type Attentions interface {
 
 // Losses are means over rows, into loss (1 x 1); that of no rows is NaN. The backward forms multiply by
 // dloss. A class out of range panics like a shape.
-//
-// What belongs to one recipe and is rarely used is not here: HostLoss of package autograd computes it on the host, on any device.
 type Losses interface {
+	// MeanSum is the mean over rows of the sum of their elements. slopes receives the derivatives; the backward form is ScaleBy.
+	MeanSum(loss, slopes, x *Tensor)
+
 	// CrossEntropy has label smoothing e: the mean over rows of
 	// -Σ_c ((1-e)·[c = class] + e/C)·log softmax(logits)_c. dlogits is overwritten or, with add, added to.
 	CrossEntropy(loss, logits *Tensor, classes []int32, smoothing float32)

@@ -74,6 +74,7 @@ func (b *batch) look() {
 		b.output = b.keep(b.Output(t, b.with(model.Embedding{Words: words, Regions: regions})))
 	}
 	t.Release()
+	engine.Start(b.dev) // each pass is a program
 }
 
 // keep returns a leaf with a copy of the value of v, if there is one.

@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/base/random"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 )
 
 func TestRecipeErrors(t *testing.T) {
@@ -80,6 +81,7 @@ func TestWork(t *testing.T) {
 }
 
 func TestStep(t *testing.T) {
+	d := cpu.New()
 	for _, c := range []struct {
 		name                string
 		edit                func(*Recipe)
@@ -102,7 +104,7 @@ func TestStep(t *testing.T) {
 			for i := range slopes {
 				slopes[i] /= scale
 			}
-			r.step(added, slopes, float64(scale))
+			d.Ascend(d.Wrap(1, 2, added), d.Wrap(1, 2, slopes), scale, r.ascent(0, []int32{0, 1}))
 			for i, want := range c.want {
 				if math.Abs(float64(added[i]-want)) > 1e-6 {
 					t.Errorf("%s: %v, want %v", c.name, added, c.want)

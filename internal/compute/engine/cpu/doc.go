@@ -18,5 +18,6 @@
 //	chain.go      convolutions one after the other, a few rows at a time
 //	picture.go    pools, resizing, columns beside each other
 //	optimiser.go  sums of squares and Adam, on all rows or on some
+//	ascent.go     steps of attacks
 //	factored.go   Adam with the second moment of Adafactor
 package cpu

@@ -154,6 +154,25 @@ func (d *Device) SquaredErrorBackward(dpred, dloss, pred *engine.Tensor, targets
 	}
 }
 
+// MeanSum implements [engine.Device].
+func (d *Device) MeanSum(loss, slopes, x *engine.Tensor) {
+	const op = "mean sum"
+	engine.CheckShape(op, "slopes", slopes, x.Rows, x.Cols)
+	engine.CheckShape(op, "loss", loss, 1, 1)
+	var sum float64
+	for _, v := range data(x) {
+		sum += float64(v) / float64(x.Rows)
+	}
+	if x.Rows == 0 {
+		sum = math.NaN()
+	}
+	ds := data(slopes)
+	for i := range ds {
+		ds[i] = 1 / float32(x.Rows)
+	}
+	data(loss)[0] = float32(sum)
+}
+
 // KLDivergence implements [engine.Device].
 func (d *Device) KLDivergence(loss, slopes, logits *engine.Tensor, targets []float32) {
 	const op = "kl divergence"

@@ -227,6 +227,33 @@ func TestKLDivergenceOfParticularRows(t *testing.T) {
 	}
 }
 
+func TestMeanSum(t *testing.T) {
+	var operations []operation
+	for _, shape := range [][2]int{{1, 1}, {3, 5}, {5, 3129}} {
+		rows, cols := shape[0], shape[1]
+		operations = append(operations, operation{
+			name:     named("mean sum", shape),
+			operands: []operand{overwritten("loss", 1, 1), overwritten("slopes", rows, cols), in("x", rows, cols)},
+			run:      func(d *Device, t tensors) { d.MeanSum(t["loss"], t["slopes"], t["x"]) },
+			oracle: func(x numbers) results {
+				var mean, size float64
+				var slopes []exact
+				for _, v := range x["x"] {
+					mean, size = mean+v/float64(rows), size+math.Abs(v)/float64(rows)
+					slopes = append(slopes, exact{1 / float64(rows), epsilon / float64(rows)})
+				}
+				return results{"loss": {{mean, 2*epsilon*math.Abs(mean) + 1e-13*size}}, "slopes": slopes}
+			},
+		})
+	}
+	check(t, operations...)
+	d := New()
+	loss := d.New(1, 1)
+	if d.MeanSum(loss, d.New(0, 3), d.New(0, 3)); data(loss)[0] == data(loss)[0] {
+		t.Errorf("that of no rows is %v", data(loss)[0])
+	}
+}
+
 func TestBinaryCrossEntropy(t *testing.T) {
 	var operations []operation
 	for _, shape := range [][2]int{{1, 1}, {1, 2}, {3, 5}, {5, 3129}} {

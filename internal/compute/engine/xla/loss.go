@@ -195,6 +195,23 @@ func lowerSquaredErrorBackward(b *builder, _ none, ins []val) []val {
 	return []val{b.keep(b.multiply(diff, b.fill(scale, pred.dims...)), count)}
 }
 
+// MeanSum implements [engine.Device].
+func (d *Device) MeanSum(loss, slopes, x *engine.Tensor) {
+	const op = "mean sum"
+	engine.CheckShape(op, "slopes", slopes, x.Rows, x.Cols)
+	engine.CheckShape(op, "loss", loss, 1, 1)
+	if x.Rows == 0 {
+		d.noLoss(loss)
+		return
+	}
+	record(d, op, none{}, lowerMeanSum, []*engine.Tensor{loss, slopes}, d.tensor(x), d.count(x.Rows))
+}
+
+func lowerMeanSum(b *builder, _ none, ins []val) []val {
+	x, count := ins[0], ins[1]
+	return []val{b.mean(b.sum(x, 1), count), b.keep(b.share(b.number(1), count, x.dims), count)}
+}
+
 // KLDivergence implements [engine.Device].
 func (d *Device) KLDivergence(loss, slopes, logits *engine.Tensor, targets []float32) {
 	d.divergence("kl divergence", lowerKLDivergence, loss, slopes, logits, targets)

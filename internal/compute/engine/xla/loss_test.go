@@ -75,12 +75,14 @@ func TestSquaredError(t *testing.T) {
 
 func TestDivergences(t *testing.T) {
 	for _, rows := range []int{0, 1, 13} {
-		same(t, 1e-6, 2, func(d engine.Device, n *numbers) []*engine.Tensor {
+		same(t, 1e-6, 3, func(d engine.Device, n *numbers) []*engine.Tensor {
 			x, targets := n.value(rows, 5), n.shares(rows, 5)
 			kl, dkl, binary, dbinary := d.New(1, 1), d.New(rows, 5), d.New(1, 1), d.New(rows, 5)
 			d.KLDivergence(kl, dkl, x, targets)
 			d.BinaryCrossEntropy(binary, dbinary, x, targets)
-			return []*engine.Tensor{kl, binary, dkl, dbinary}
+			sum, dsum := d.New(1, 1), d.New(rows, 5)
+			d.MeanSum(sum, dsum, x)
+			return []*engine.Tensor{kl, binary, sum, dkl, dbinary, dsum}
 		})
 	}
 }
@@ -139,6 +141,7 @@ func TestLossesRefuse(t *testing.T) {
 		"too few targets":    func() { d.SquaredError(loss, x, make([]float32, 5)) },
 		"too many targets":   func() { d.KLDivergence(loss, x, x, make([]float32, 7)) },
 		"slopes of one row":  func() { d.BinaryCrossEntropy(loss, d.New(1, 3), x, make([]float32, 6)) },
+		"a mean of another":  func() { d.MeanSum(loss, d.New(3, 2), x) },
 		"another comparison": func() { d.SymmetricDivergence(loss, x, d.New(3, 3)) },
 	} {
 		refused(t, d, name, run)
