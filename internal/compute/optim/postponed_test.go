@@ -34,11 +34,22 @@ func (w whole) AdamBfloat16(p, moments, g *engine.Tensor, rows []int32, s engine
 	w.Device.AdamBfloat16(p, moments, g, nil, s, r)
 }
 
+func (w whole) AdamFactored(p *engine.Tensor, f engine.Factored, g *engine.Tensor, rows []int32, filled bool, s engine.AdamStep) {
+	if rows != nil {
+		panic("some rows")
+	}
+	w.Device.AdamFactored(p, f, g, nil, filled, s)
+}
+
 func (whole) AdamIdle(_, _, _ *engine.Tensor, _, _ []int32, _ []engine.AdamStep) {
 	panic("an idle step")
 }
 
 func (whole) AdamIdleBfloat16(_, _ *engine.Tensor, _, _ []int32, _ []engine.AdamStep, _ engine.Rounding) {
+	panic("an idle step")
+}
+
+func (whole) AdamIdleFactored(_ *engine.Tensor, _ engine.Factored, _, _ []int32, _ []engine.AdamStep) {
 	panic("an idle step")
 }
 
