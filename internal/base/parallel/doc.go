@@ -3,8 +3,8 @@
 // There is one pool of workers for the whole process. The workers are started
 // when they are first needed and then stay; a call of [For] wakes them, takes
 // part in the work itself, and returns when every iteration is done. Iterations
-// are claimed one by one from a shared counter, so an iteration that takes
-// longer than the others delays nobody.
+// are claimed one by one, in their order, from a shared counter, so an iteration that takes
+// longer than the others delays nobody, and one may wait for what another before it does ([Await]).
 //
 // The pool serves one loop at a time. A loop that starts while another one
 // runs, because it is nested in the body of the first or because it comes from

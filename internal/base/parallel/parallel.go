@@ -83,7 +83,7 @@ func (l Limit) ForBlocks(n, block int, body func(lo, hi int)) {
 }
 
 // For calls body(i) once for every i in [0, n), on [Threads] goroutines, and
-// returns when all calls have returned. The order is not determined. Within a
+// returns when all calls have returned. They begin in order; which ends first is not determined. Within a
 // body another For runs on the goroutine that calls it, in order.
 //
 // If a body panics, no further iterations are started and For panics with the
@@ -94,6 +94,24 @@ func For(n int, body func(i int)) { Limit(0).For(n, body) }
 // shorter, and calls body(lo, hi) once for every block as [For] does. The
 // blocks depend on n and block alone. A block below 1 counts as 1.
 func ForBlocks(n, block int, body func(lo, hi int)) { Limit(0).ForBlocks(n, block, body) }
+
+// Await returns once n is at least so much. It is for a body that needs what iterations before its own do: these have begun already,
+// and must count in n also when they panic.
+func Await(n *atomic.Int32, least int32) {
+	if n.Load() >= least {
+		return
+	}
+	for start := time.Now(); ; runtime.Gosched() {
+		for range 100 { // about 1 µs
+			if n.Load() >= least {
+				return
+			}
+		}
+		if time.Since(start) > spinTime { // somebody else has the processor that it needs
+			time.Sleep(spinTime)
+		}
+	}
+}
 
 // loop is what the pool works on: one of each and blocks is set.
 type loop struct {

@@ -112,6 +112,30 @@ func TestConcurrentCallers(t *testing.T) {
 	wg.Wait()
 }
 
+// An iteration may await what those before it do, on any number of threads.
+func TestAwait(t *testing.T) {
+	for _, threads := range []int{1, 2, 3, 7} {
+		setThreads(t, threads)
+		var done atomic.Int32
+		For(500, func(i int) {
+			Await(&done, int32(i))
+			if !done.CompareAndSwap(int32(i), int32(i)+1) {
+				t.Errorf("%d threads: iteration %d ran when %d were done", threads, i, done.Load())
+			}
+		})
+		// One that takes longer than anybody looks out for it.
+		done.Store(0)
+		For(2, func(i int) {
+			Await(&done, int32(i))
+			time.Sleep(time.Duration(1-i) * 10 * spinTime)
+			done.Add(1)
+		})
+		if done.Load() != 2 {
+			t.Errorf("%d threads: %d iterations ended", threads, done.Load())
+		}
+	}
+}
+
 func TestPanicReachesTheCaller(t *testing.T) {
 	fault := errors.New("fault")
 	for _, threads := range []int{1, 2, 7} {

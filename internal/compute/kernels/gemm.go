@@ -2,7 +2,10 @@ package kernels
 
 import (
 	"fmt"
+	"slices"
+	"sort"
 	"sync"
+	"sync/atomic"
 	"unsafe"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
@@ -219,8 +222,10 @@ type gemmTile struct {
 
 	compute func(t *tileArgs)
 
-	// turned are the tiles that read B stored transposed, by rows-1; those of more rows copy it.
-	turned []turnedTile
+	// turned are the tiles that read B stored transposed, by rows-1; those of more rows copy it. With readsLines they read whole cache
+	// lines of rows that fall into the same set of the first-level cache.
+	turned     []turnedTile
+	readsLines bool
 
 	// copyRows does dst[r*dstStride+c] = src[r*srcStride+c], transpose
 	// dst[c*dstStride+r] = src[r*srcStride+c]; for up to gemmTile.rows or
@@ -270,9 +275,11 @@ type tileArgs struct {
 const (
 	kBlock     = 384
 	blockA     = 192 << 10
-	packLimitA = 2 << 20 // elements of A that are packed at a time
+	packLimitA = 1 << 20 // elements of A that are packed for a part
 	groupCols  = 256     // columns of a task
 	panelCols  = 32      // columns of a panel of PackedB, those of the widest tile
+	turnedRows = 96      // rows up to which a large transposed B is read where it is
+	largeB     = 1 << 18 // elements of a B that the second-level cache does not hold
 	packChunk  = 32      // rows of a matrix that are copied into all panels together
 	fewRows    = 4       // the height up to which a tile waits for memory
 )
@@ -281,9 +288,12 @@ const (
 // takes a few microseconds, in which a core does some 2·10⁵.
 const parallelWork = 1 << 18
 
+// taskWork is the most multiply-adds of a task, on several threads, unless one panel of B has more: some 70 µs.
+const taskWork = 1 << 22
+
 // product is one call of Gemm: its arguments, what follows from them and the
 // memory for the packed panels of A. It is pooled, so that a call allocates
-// nothing; the methods that loops call are bound once for that reason.
+// nothing; the method that the loop calls is bound once for that reason.
 type product struct {
 	tile     *gemmTile
 	a, b     []float32
@@ -301,11 +311,24 @@ type product struct {
 	directA, directB bool // read where it is
 	fuses            bool // widens a half B as it multiplies
 	turns            bool // reads whole panels of a transposed B where they are
-	groupM, groupN   int  // panels of a task
-	tasksN           int  // tasks along a row of tasks
 	threads          int  // that take tasks in turn
 
-	// The part of the product that is being computed.
+	parts   []part         // in the order in which they are computed
+	stages  []atomic.Int32 // by block of C: how many parts have been added to it
+	panels  []float32      // of A, packed
+	buffers int            // for so many parts at a time
+
+	doItem func(i int)
+}
+
+// part is what of a product is computed together: rows whose A is packed at a time, and blocks of K for which a group of A stays in
+// the cache. Its items are those of the packing and then the tasks, one for each block of C.
+//
+// All parts' items are one loop. No thread waits at the end of a part until the others have ended: an item awaits what it needs of
+// items before it, which are nearly always done.
+type part struct {
+	*product
+	index     int // in parts
 	i0, k0    int
 	m, k      int  // its size
 	first     bool // nothing has been added to C
@@ -316,14 +339,19 @@ type product struct {
 	// Balanced panels have so many rows, the first of them one more.
 	panelRows, largerPanels int
 
-	packPanel   func(i int)
-	computeTask func(i int)
+	groupM, groupN int   // panels of a task
+	tasksN         int   // tasks along a row of tasks
+	begin          int   // the first item
+	packs, tasks   int   // items
+	blocks         int   // the first of the tasks' blocks in stages
+	stage          int32 // how many parts are added to them before
+
+	packsEnded, tasksEnded atomic.Int32
 }
 
 var products = sync.Pool{New: func() any {
 	p := &product{}
-	p.packPanel = p.packA
-	p.computeTask = p.compute
+	p.doItem = p.item
 	return p
 }}
 
@@ -350,7 +378,7 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 		p.width *= 2
 	}
 	if p.turns {
-		p.width = p.tile.turned[m-1].cols
+		p.width = p.tile.turned[tallest(m, p.tile.rows)-1].cols
 	}
 	p.fuses = p.half != nil && m <= len(active().half[p.half.format].tiles)
 	p.threads = p.options.Limit.Threads()
@@ -368,15 +396,7 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 	if !p.directA {
 		mPart = min(m, max(packLimitA/kPart/(group*p.tile.rows), 1)*group*p.tile.rows)
 	}
-	for p.k0 = 0; p.k0 < k; p.k0 += kPart {
-		p.k = min(kPart, k-p.k0)
-		p.first = p.k0 == 0 && flags&Accumulate == 0
-		p.last = p.k0+p.k == k
-		for p.i0 = 0; p.i0 < m; p.i0 += mPart {
-			p.m = min(mPart, m-p.i0)
-			p.part(group)
-		}
-	}
+	p.compute(p.divide(m, k, mPart, kPart, group))
 	p.a, p.b, p.c, p.prepared, p.options = nil, nil, nil, prepared{}, Options{} // the pool must not keep them alive
 }
 
@@ -392,15 +412,27 @@ func (p *product) readsDirectA(m int) bool {
 	return p.lda%1024 != 0 || p.n <= 128
 }
 
-// readsTurned reports whether a transposed B is read where it is. It is not if much would be left beside whole panels, or if the many
-// rows of a wide panel fall into the same set of the first-level cache.
+// readsTurned reports whether a transposed B is read where it is. It is not if so many rows share the work of copying it, which is less for a B in
+// the second-level cache, if much would be left beside whole panels, or if the many rows of a wide panel fall into the same set of the
+// first-level cache.
 func (p *product) readsTurned(m, k int) bool {
-	if m > len(p.tile.turned) || k < turnedSteps {
+	rows := tallest(m, p.tile.rows)
+	if rows > len(p.tile.turned) || k < turnedSteps {
 		return false
 	}
-	cols := p.tile.turned[m-1].cols
-	return (p.n >= 4*cols || p.n%cols == 0) && (cols <= 16 || p.ldb%1024 != 0)
+	cols := p.tile.turned[rows-1].cols
+	fits := p.n >= 4*cols
+	switch {
+	case m <= p.tile.rows:
+		fits = fits || p.n%cols == 0
+	case m > 2*p.tile.rows:
+		fits = fits && m <= turnedRows && p.n*k >= largeB
+	}
+	return fits && (cols <= 16 || p.ldb%1024 != 0 || p.tile.readsLines)
 }
+
+// tallest returns the rows of the tallest of the fewest panels of at most so many rows that hold m.
+func tallest(m, rows int) int { return (m-1)/((m-1)/rows+1) + 1 }
 
 // blockLength returns the length of the blocks of K: equal ones, and therefore
 // a function of k alone.
@@ -409,8 +441,45 @@ func blockLength(k int) int {
 	return (k-1)/blocks + 1
 }
 
-// part computes a part of the product, in tasks of at most group panels of rows.
-func (p *product) part(group int) {
+// divide cuts the product into parts of so many rows and steps of K, with tasks of at most group panels of rows, and returns the
+// number of their items.
+func (p *product) divide(m, k, mPart, kPart, group int) (items int) {
+	p.buffers = 1
+	if p.threads > 1 && (m > mPart || k > kPart) {
+		p.buffers = 2
+	}
+	if !p.directA {
+		p.panels = grow(p.panels, p.buffers*mPart*kPart)
+	}
+	p.parts = p.parts[:0]
+	blocks, stage := 0, int32(0)
+	for k0 := 0; k0 < k; k0 += kPart {
+		blocks = 0
+		for i0 := 0; i0 < m; i0 += mPart {
+			n := len(p.parts)
+			p.parts = slices.Grow(p.parts, 1)[:n+1]
+			q := &p.parts[n]
+			q.product, q.index, q.i0, q.k0, q.begin, q.blocks, q.stage = p, n, i0, k0, items, blocks, stage
+			q.packsEnded, q.tasksEnded, q.packs = atomic.Int32{}, atomic.Int32{}, 0
+			q.m, q.k = min(mPart, m-i0), min(kPart, k-k0)
+			q.first, q.last = k0 == 0 && p.flags&Accumulate == 0, k0+q.k == k
+			q.plan(group, kPart)
+			if !p.directA {
+				q.packs = q.countPacks()
+				q.packedA = p.panels[n&(p.buffers-1)*mPart*kPart:][:q.m*q.k]
+			}
+			items += q.packs + q.tasks
+			blocks += q.tasks
+		}
+		stage++
+	}
+	p.stages = grow(p.stages, blocks)
+	clear(p.stages)
+	return items
+}
+
+// plan cuts the part's block of C into those of the tasks, which do not depend on where in K the part is.
+func (p *part) plan(group, kPart int) {
 	p.rowPanels = (p.m-1)/p.tile.rows + 1
 	p.panelRows, p.largerPanels = p.m/p.rowPanels, p.m%p.rowPanels
 	colPanels := (p.n-1)/p.tile.cols + 1
@@ -427,29 +496,66 @@ func (p *product) part(group int) {
 		for tasks() < want && p.groupM > 1 {
 			p.groupM = (p.groupM + 1) / 2
 		}
-	}
-	packItems := 0
-	if !p.directA {
-		packItems = p.packItems()
-		p.packedA = grow(p.packedA, p.m*p.k)
+		// And short ones, for the threads end within a task of each other.
+		for least := max(p.width/p.tile.cols, 1); p.groupN > least && p.groupM*p.panelRows*p.groupN*p.tile.cols > taskWork/kPart; {
+			p.groupN = max((p.groupN+1)/2, least)
+		}
 	}
 	p.tasksN = (colPanels-1)/p.groupN + 1
-	limit := parallel.Limit(p.threads)
-	limit.For(packItems, p.packPanel) // none is fine
-	limit.For(tasks(), p.computeTask)
+	p.tasks = ((p.rowPanels-1)/p.groupM + 1) * p.tasksN
+}
+
+// compute does all items. On one thread none has to wait.
+func (p *product) compute(items int) {
+	if p.threads > 1 {
+		parallel.Limit(p.threads).For(items, p.doItem)
+		return
+	}
+	for i := range p.parts {
+		q := &p.parts[i]
+		for i := range q.packs {
+			q.packA(i)
+		}
+		for i := range q.tasks {
+			q.compute(i)
+		}
+	}
+}
+
+// item does item i of all.
+func (p *product) item(i int) {
+	q := &p.parts[sort.Search(len(p.parts)-1, func(j int) bool { return p.parts[j+1].begin > i })]
+	if i -= q.begin; i < q.packs {
+		if q.index >= p.buffers { // whose memory it takes
+			before := &p.parts[q.index-p.buffers]
+			parallel.Await(&before.tasksEnded, int32(before.tasks))
+		}
+		defer q.packsEnded.Add(1) // also when it panics: nobody must wait for ever
+		q.packA(i)
+		return
+	}
+	i -= q.packs
+	parallel.Await(&q.packsEnded, int32(q.packs))
+	stage := &p.stages[q.blocks+i]
+	parallel.Await(stage, q.stage)
+	defer func() {
+		stage.Add(1)
+		q.tasksEnded.Add(1)
+	}()
+	q.compute(i)
 }
 
 // grow returns a slice of n elements, x itself if it is large enough. The
 // contents do not matter.
-func grow(x []float32, n int) []float32 {
+func grow[E any](x []E, n int) []E {
 	if cap(x) < n {
-		return make([]float32, n)
+		return make([]E, n)
 	}
 	return x[:n]
 }
 
 // rowPanel returns the range of the rows of panel i of the part.
-func (p *product) rowPanel(i int) (lo, hi int) {
+func (p *part) rowPanel(i int) (lo, hi int) {
 	if !p.tile.balanced {
 		lo = i * p.tile.rows
 		return lo, min(lo+p.tile.rows, p.m)
@@ -463,7 +569,7 @@ func (p *product) rowPanel(i int) (lo, hi int) {
 }
 
 // alike returns how many panels from i on have the same number of rows.
-func (p *product) alike(i int) int {
+func (p *part) alike(i int) int {
 	switch {
 	case p.tile.balanced && i < p.largerPanels:
 		return p.largerPanels - i
@@ -474,11 +580,11 @@ func (p *product) alike(i int) int {
 	}
 }
 
-// packItems returns into how many items the packing of A is divided. If it
+// countPacks returns into how many items the packing of A is divided. If it
 // has to be transposed it is packed panel by panel, along its rows. If it
 // is copied its rows are as wide as all panels together; several of those at a
 // time are copied into every panel, so that memory is read in long stretches.
-func (p *product) packItems() int {
+func (p *part) countPacks() int {
 	if p.flags&TransA == 0 || p.tile.readsRows {
 		return p.rowPanels
 	}
@@ -486,10 +592,10 @@ func (p *product) packItems() int {
 }
 
 // chunks returns the number of chunks of rows of one block of K.
-func (p *product) chunks() int { return (p.kc-1)/packChunk + 1 }
+func (p *part) chunks() int { return (p.kc-1)/packChunk + 1 }
 
 // packA does item i of the packing.
-func (p *product) packA(i int) {
+func (p *part) packA(i int) {
 	if p.tile.readsRows {
 		p.packRows(i)
 		return
@@ -520,7 +626,7 @@ func (p *product) packA(i int) {
 }
 
 // packRows packs panel i for tiles that read along rows.
-func (p *product) packRows(i int) {
+func (p *part) packRows(i int) {
 	top, bottom := p.rowPanel(i)
 	rows := bottom - top
 	for k0 := 0; k0 < p.k; k0 += p.kc {
@@ -537,11 +643,11 @@ func (p *product) packRows(i int) {
 // panelA returns where the panel of A from row top on is packed for the block of K
 // at k0. For each block the panels lie one after the other; a panel holds its
 // elements of one column of A together, or of one row for tiles that read rows.
-func (p *product) panelA(top, k0, kc int) []float32 { return p.packedA[k0*p.m+top*kc:] }
+func (p *part) panelA(top, k0, kc int) []float32 { return p.packedA[k0*p.m+top*kc:] }
 
 // compute computes the tiles of one task. The innermost loop goes down the
 // rows, so that a panel of B is fetched once and then stays near.
-func (p *product) compute(task int) {
+func (p *part) compute(task int) {
 	i0, j0 := task/p.tasksN*p.groupM, task%p.tasksN*p.groupN
 	i1, left0, right := min(i0+p.groupM, p.rowPanels), j0*p.tile.cols, min((j0+p.groupN)*p.tile.cols, p.n)
 	first, _ := p.rowPanel(i0)
@@ -563,6 +669,9 @@ func (p *product) compute(task int) {
 				top, bottom := p.rowPanel(i)
 				t.rows = bottom - top
 				t.repeat = min(p.alike(i), i1-i)
+				if turned { // one at a time
+					t.repeat = 1
+				}
 				p.rowsAt(t, top, k0)
 				// A share of the rows that are left, but no more than leaves time to fetch C.
 				share, steps := (nextRows-fetched+i1-i-1)/(i1-i), 2 // steps for each
@@ -571,7 +680,10 @@ func (p *product) compute(task int) {
 				}
 				share = min(share, (t.k-2*t.rows)/steps) / 4 * 4
 				t.nextB, t.nextBRow, t.nextBSteps = nil, nextBRow, 0
-				if share > 0 {
+				switch {
+				case turned:
+					t.nextB = nextB
+				case share > 0:
 					t.nextB, t.nextBSteps = nextB[fetched*nextBRow:], steps*share
 					fetched += share * t.repeat
 				}
@@ -610,7 +722,7 @@ func (p *product) compute(task int) {
 }
 
 // rowsAt sets the panel of A that begins at row top.
-func (p *product) rowsAt(t *tileArgs, top, k0 int) {
+func (p *part) rowsAt(t *tileArgs, top, k0 int) {
 	switch {
 	case !p.directA && p.tile.readsRows:
 		t.a, t.aRow, t.aCol, t.aStep = p.panelA(top, k0, t.k), t.k, 1, t.rows*t.k
@@ -624,9 +736,12 @@ func (p *product) rowsAt(t *tileArgs, top, k0 int) {
 }
 
 // turned computes a tile whose columns are rows of B.
-func (p *product) turned(t *tileArgs) {
+func (p *part) turned(t *tileArgs) {
 	_ = t.a[t.rows*t.k-1]
 	inside(t.b, t.bRow, t.cols, t.k)
+	if t.nextB == nil {
+		t.nextB = t.b
+	}
 	inside(t.c, t.ldc, t.rows, t.cols)
 	if t.add != nil {
 		inside(t.add, t.addRow, t.rows, t.cols)
@@ -636,7 +751,7 @@ func (p *product) turned(t *tileArgs) {
 
 // colsAt sets the panel of B that begins at column left, after packing it if
 // need be.
-func (p *product) colsAt(w *worker, left, k0 int, turned bool) {
+func (p *part) colsAt(w *worker, left, k0 int, turned bool) {
 	t := &w.args
 	if turned {
 		t.b, t.bRow = p.b[left*p.ldb+p.k0+k0:], p.ldb
@@ -678,7 +793,7 @@ func (p *product) colsAt(w *worker, left, k0 int, turned bool) {
 // nextPanel returns the panel of B at column left, which comes after another of a task's
 // columns [left0, right), to be prefetched: its rows, how many there are, and their distance. After a
 // task's last panel it is the first one of the task that the thread will probably take.
-func (p *product) nextPanel(left, left0, right, k0 int) (b []float32, rows, distance int) {
+func (p *part) nextPanel(left, left0, right, k0 int) (b []float32, rows, distance int) {
 	if left >= right {
 		left, k0 = left0, k0+p.kc
 	}
@@ -687,6 +802,8 @@ func (p *product) nextPanel(left, left0, right, k0 int) (b []float32, rows, dist
 	}
 	rows = min(p.kc, p.k-k0)
 	switch {
+	case p.turns && left < p.n:
+		return p.b[left*p.ldb+p.k0+k0:], 0, 0
 	case left >= p.n || p.flags&TransB != 0:
 		return nil, 0, 0
 	case p.packed != nil && p.width > p.tile.cols: // two long streams, which the processor fetches by itself

@@ -23,6 +23,7 @@ var gemmAVX512 = gemmTile{
 		{16, gemmTurned13x16AVX512},
 		{16, gemmTurned14x16AVX512},
 	},
+	readsLines: true,
 	copyRows: func(dst []float32, dstStride int, src []float32, srcStride, rows, cols int) {
 		inside(dst, dstStride, rows, cols)
 		inside(src, srcStride, rows, cols)

@@ -4743,7 +4743,8 @@ loop_203:
 	SUBQ         $0x08, BX
 	JGE          loop_203
 	ADDQ         $0x08, BX
-	JZ           done_204
+	TESTQ        BX, BX
+	JZ           done_205
 	LEAQ         -8(BX), R12
 	SHLQ         $0x02, R12
 	ADDQ         R12, AX
@@ -4785,47 +4786,47 @@ loop_203:
 	VPERM2F128   $0x20, Y8, Y4, Y12
 	VPERM2F128   $0x31, Y8, Y4, Y4
 	CMPQ         BX, $0x08
-	JL           after_205
+	JL           after_206
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y8, Y10, Y0
 
-after_205:
+after_206:
 	CMPQ         BX, $0x07
-	JL           after_206
+	JL           after_207
 	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y8, Y11, Y0
 
-after_206:
+after_207:
 	CMPQ         BX, $0x06
-	JL           after_207
+	JL           after_208
 	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y8, Y6, Y0
 
-after_207:
+after_208:
 	CMPQ         BX, $0x05
-	JL           after_208
+	JL           after_209
 	VBROADCASTSS 12(CX), Y6
 	VFMADD231PS  Y6, Y12, Y0
 
-after_208:
+after_209:
 	CMPQ         BX, $0x04
-	JL           after_209
+	JL           after_210
 	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y6, Y7, Y0
 
-after_209:
+after_210:
 	CMPQ         BX, $0x03
-	JL           after_210
+	JL           after_211
 	VBROADCASTSS 20(CX), Y6
 	VFMADD231PS  Y6, Y5, Y0
 
-after_210:
+after_211:
 	CMPQ         BX, $0x02
-	JL           after_211
+	JL           after_212
 	VBROADCASTSS 24(CX), Y5
 	VFMADD231PS  Y5, Y9, Y0
 
-after_211:
+after_212:
 	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VMOVUPS      (SI), Y4
@@ -4861,47 +4862,47 @@ after_211:
 	VPERM2F128   $0x20, Y8, Y4, Y12
 	VPERM2F128   $0x31, Y8, Y4, Y4
 	CMPQ         BX, $0x08
-	JL           after_213
+	JL           after_214
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y8, Y10, Y1
 
-after_213:
+after_214:
 	CMPQ         BX, $0x07
-	JL           after_214
+	JL           after_215
 	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y8, Y11, Y1
 
-after_214:
+after_215:
 	CMPQ         BX, $0x06
-	JL           after_215
+	JL           after_216
 	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y8, Y6, Y1
 
-after_215:
+after_216:
 	CMPQ         BX, $0x05
-	JL           after_216
+	JL           after_217
 	VBROADCASTSS 12(CX), Y6
 	VFMADD231PS  Y6, Y12, Y1
 
-after_216:
+after_217:
 	CMPQ         BX, $0x04
-	JL           after_217
+	JL           after_218
 	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y6, Y7, Y1
 
-after_217:
+after_218:
 	CMPQ         BX, $0x03
-	JL           after_218
+	JL           after_219
 	VBROADCASTSS 20(CX), Y6
 	VFMADD231PS  Y6, Y5, Y1
 
-after_218:
+after_219:
 	CMPQ         BX, $0x02
-	JL           after_219
+	JL           after_220
 	VBROADCASTSS 24(CX), Y5
 	VFMADD231PS  Y5, Y9, Y1
 
-after_219:
+after_220:
 	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y5, Y4, Y1
 	VMOVUPS      (DI), Y4
@@ -4937,47 +4938,47 @@ after_219:
 	VPERM2F128   $0x20, Y8, Y4, Y12
 	VPERM2F128   $0x31, Y8, Y4, Y4
 	CMPQ         BX, $0x08
-	JL           after_221
+	JL           after_222
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y8, Y10, Y2
 
-after_221:
+after_222:
 	CMPQ         BX, $0x07
-	JL           after_222
+	JL           after_223
 	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y8, Y11, Y2
 
-after_222:
+after_223:
 	CMPQ         BX, $0x06
-	JL           after_223
+	JL           after_224
 	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y8, Y6, Y2
 
-after_223:
+after_224:
 	CMPQ         BX, $0x05
-	JL           after_224
+	JL           after_225
 	VBROADCASTSS 12(CX), Y6
 	VFMADD231PS  Y6, Y12, Y2
 
-after_224:
+after_225:
 	CMPQ         BX, $0x04
-	JL           after_225
+	JL           after_226
 	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y6, Y7, Y2
 
-after_225:
+after_226:
 	CMPQ         BX, $0x03
-	JL           after_226
+	JL           after_227
 	VBROADCASTSS 20(CX), Y6
 	VFMADD231PS  Y6, Y5, Y2
 
-after_226:
+after_227:
 	CMPQ         BX, $0x02
-	JL           after_227
+	JL           after_228
 	VBROADCASTSS 24(CX), Y5
 	VFMADD231PS  Y5, Y9, Y2
 
-after_227:
+after_228:
 	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y5, Y4, Y2
 	VMOVUPS      (R8), Y4
@@ -5013,57 +5014,57 @@ after_227:
 	VPERM2F128   $0x20, Y8, Y4, Y12
 	VPERM2F128   $0x31, Y8, Y4, Y4
 	CMPQ         BX, $0x08
-	JL           after_229
+	JL           after_230
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y8, Y10, Y3
 
-after_229:
+after_230:
 	CMPQ         BX, $0x07
-	JL           after_230
+	JL           after_231
 	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y8, Y11, Y3
 
-after_230:
+after_231:
 	CMPQ         BX, $0x06
-	JL           after_231
+	JL           after_232
 	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y8, Y6, Y3
 
-after_231:
+after_232:
 	CMPQ         BX, $0x05
-	JL           after_232
+	JL           after_233
 	VBROADCASTSS 12(CX), Y6
 	VFMADD231PS  Y6, Y12, Y3
 
-after_232:
+after_233:
 	CMPQ         BX, $0x04
-	JL           after_233
+	JL           after_234
 	VBROADCASTSS 16(CX), Y6
 	VFMADD231PS  Y6, Y7, Y3
 
-after_233:
+after_234:
 	CMPQ         BX, $0x03
-	JL           after_234
+	JL           after_235
 	VBROADCASTSS 20(CX), Y6
 	VFMADD231PS  Y6, Y5, Y3
 
-after_234:
+after_235:
 	CMPQ         BX, $0x02
-	JL           after_235
+	JL           after_236
 	VBROADCASTSS 24(CX), Y5
 	VFMADD231PS  Y5, Y9, Y3
 
-after_235:
+after_236:
 	VBROADCASTSS 28(CX), Y5
 	VFMADD231PS  Y5, Y4, Y3
 
-done_204:
+done_205:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_237
+	JZ     overwrite_238
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	VADDPS 64(CX), Y2, Y2
@@ -5071,10 +5072,10 @@ done_204:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_237:
+overwrite_238:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_238
+	JZ           free_239
 	VBROADCASTSS 252(AX), Y4
 	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
@@ -5086,7 +5087,7 @@ overwrite_237:
 	VMAXPS       Y3, Y4, Y3
 	VMINPS       Y3, Y5, Y3
 
-free_238:
+free_239:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -5122,7 +5123,7 @@ TEXT ·gemmTurned2x16AVX2(SB), NOSPLIT, $24-8
 	LEAQ   (DI)(DX*4), R9
 	SUBQ   $0x08, BX
 
-loop_239:
+loop_240:
 	VMOVUPS      (AX), Y4
 	VMOVUPS      (AX)(DX*1), Y5
 	VMOVUPS      (AX)(DX*2), Y6
@@ -5255,9 +5256,10 @@ loop_239:
 	ADDQ         $0x20, SI
 	ADDQ         $+64, CX
 	SUBQ         $0x08, BX
-	JGE          loop_239
+	JGE          loop_240
 	ADDQ         $0x08, BX
-	JZ           done_240
+	TESTQ        BX, BX
+	JZ           done_242
 	LEAQ         -8(BX), R10
 	SHLQ         $0x02, R10
 	ADDQ         R10, AX
@@ -5297,61 +5299,61 @@ loop_239:
 	VPERM2F128   $0x20, Y8, Y4, Y12
 	VPERM2F128   $0x31, Y8, Y4, Y4
 	CMPQ         BX, $0x08
-	JL           after_241
+	JL           after_243
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y8, Y10, Y0
 	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y8, Y10, Y2
 
-after_241:
+after_243:
 	CMPQ         BX, $0x07
-	JL           after_242
+	JL           after_244
 	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y8, Y11, Y0
 	VBROADCASTSS 12(CX), Y8
 	VFMADD231PS  Y8, Y11, Y2
 
-after_242:
+after_244:
 	CMPQ         BX, $0x06
-	JL           after_243
+	JL           after_245
 	VBROADCASTSS 16(CX), Y8
 	VFMADD231PS  Y8, Y6, Y0
 	VBROADCASTSS 20(CX), Y8
 	VFMADD231PS  Y8, Y6, Y2
 
-after_243:
+after_245:
 	CMPQ         BX, $0x05
-	JL           after_244
+	JL           after_246
 	VBROADCASTSS 24(CX), Y6
 	VFMADD231PS  Y6, Y12, Y0
 	VBROADCASTSS 28(CX), Y6
 	VFMADD231PS  Y6, Y12, Y2
 
-after_244:
+after_246:
 	CMPQ         BX, $0x04
-	JL           after_245
+	JL           after_247
 	VBROADCASTSS 32(CX), Y6
 	VFMADD231PS  Y6, Y7, Y0
 	VBROADCASTSS 36(CX), Y6
 	VFMADD231PS  Y6, Y7, Y2
 
-after_245:
+after_247:
 	CMPQ         BX, $0x03
-	JL           after_246
+	JL           after_248
 	VBROADCASTSS 40(CX), Y6
 	VFMADD231PS  Y6, Y5, Y0
 	VBROADCASTSS 44(CX), Y6
 	VFMADD231PS  Y6, Y5, Y2
 
-after_246:
+after_248:
 	CMPQ         BX, $0x02
-	JL           after_247
+	JL           after_249
 	VBROADCASTSS 48(CX), Y5
 	VFMADD231PS  Y5, Y9, Y0
 	VBROADCASTSS 52(CX), Y5
 	VFMADD231PS  Y5, Y9, Y2
 
-after_247:
+after_249:
 	VBROADCASTSS 56(CX), Y5
 	VFMADD231PS  Y5, Y4, Y0
 	VBROADCASTSS 60(CX), Y5
@@ -5389,73 +5391,73 @@ after_247:
 	VPERM2F128   $0x20, Y8, Y4, Y12
 	VPERM2F128   $0x31, Y8, Y4, Y4
 	CMPQ         BX, $0x08
-	JL           after_249
+	JL           after_251
 	VBROADCASTSS (CX), Y8
 	VFMADD231PS  Y8, Y10, Y1
 	VBROADCASTSS 4(CX), Y8
 	VFMADD231PS  Y8, Y10, Y3
 
-after_249:
+after_251:
 	CMPQ         BX, $0x07
-	JL           after_250
+	JL           after_252
 	VBROADCASTSS 8(CX), Y8
 	VFMADD231PS  Y8, Y11, Y1
 	VBROADCASTSS 12(CX), Y8
 	VFMADD231PS  Y8, Y11, Y3
 
-after_250:
+after_252:
 	CMPQ         BX, $0x06
-	JL           after_251
+	JL           after_253
 	VBROADCASTSS 16(CX), Y8
 	VFMADD231PS  Y8, Y6, Y1
 	VBROADCASTSS 20(CX), Y8
 	VFMADD231PS  Y8, Y6, Y3
 
-after_251:
+after_253:
 	CMPQ         BX, $0x05
-	JL           after_252
+	JL           after_254
 	VBROADCASTSS 24(CX), Y6
 	VFMADD231PS  Y6, Y12, Y1
 	VBROADCASTSS 28(CX), Y6
 	VFMADD231PS  Y6, Y12, Y3
 
-after_252:
+after_254:
 	CMPQ         BX, $0x04
-	JL           after_253
+	JL           after_255
 	VBROADCASTSS 32(CX), Y6
 	VFMADD231PS  Y6, Y7, Y1
 	VBROADCASTSS 36(CX), Y6
 	VFMADD231PS  Y6, Y7, Y3
 
-after_253:
+after_255:
 	CMPQ         BX, $0x03
-	JL           after_254
+	JL           after_256
 	VBROADCASTSS 40(CX), Y6
 	VFMADD231PS  Y6, Y5, Y1
 	VBROADCASTSS 44(CX), Y6
 	VFMADD231PS  Y6, Y5, Y3
 
-after_254:
+after_256:
 	CMPQ         BX, $0x02
-	JL           after_255
+	JL           after_257
 	VBROADCASTSS 48(CX), Y5
 	VFMADD231PS  Y5, Y9, Y1
 	VBROADCASTSS 52(CX), Y5
 	VFMADD231PS  Y5, Y9, Y3
 
-after_255:
+after_257:
 	VBROADCASTSS 56(CX), Y5
 	VFMADD231PS  Y5, Y4, Y1
 	VBROADCASTSS 60(CX), Y5
 	VFMADD231PS  Y5, Y4, Y3
 
-done_240:
+done_242:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_257
+	JZ     overwrite_259
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -5464,10 +5466,10 @@ done_240:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_257:
+overwrite_259:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_258
+	JZ           free_260
 	VBROADCASTSS 252(AX), Y4
 	VBROADCASTSS 256(AX), Y5
 	VMAXPS       Y0, Y4, Y0
@@ -5479,7 +5481,7 @@ overwrite_257:
 	VMAXPS       Y3, Y4, Y3
 	VMINPS       Y3, Y5, Y3
 
-free_258:
+free_260:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -5518,7 +5520,7 @@ TEXT ·gemmTurned3x16AVX2(SB), NOSPLIT, $24-8
 	LEAQ   (DI)(DX*4), R9
 	SUBQ   $0x08, BX
 
-loop_259:
+loop_261:
 	VMOVUPS      (AX), Y6
 	VMOVUPS      (AX)(DX*1), Y7
 	VMOVUPS      (AX)(DX*2), Y8
@@ -5683,9 +5685,10 @@ loop_259:
 	ADDQ         $0x20, SI
 	ADDQ         $+96, CX
 	SUBQ         $0x08, BX
-	JGE          loop_259
+	JGE          loop_261
 	ADDQ         $0x08, BX
-	JZ           done_260
+	TESTQ        BX, BX
+	JZ           done_263
 	LEAQ         -8(BX), R10
 	SHLQ         $0x02, R10
 	ADDQ         R10, AX
@@ -5725,7 +5728,7 @@ loop_259:
 	VPERM2F128   $0x20, Y10, Y6, Y14
 	VPERM2F128   $0x31, Y10, Y6, Y6
 	CMPQ         BX, $0x08
-	JL           after_261
+	JL           after_264
 	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y10, Y12, Y0
 	VBROADCASTSS 4(CX), Y10
@@ -5733,9 +5736,9 @@ loop_259:
 	VBROADCASTSS 8(CX), Y10
 	VFMADD231PS  Y10, Y12, Y4
 
-after_261:
+after_264:
 	CMPQ         BX, $0x07
-	JL           after_262
+	JL           after_265
 	VBROADCASTSS 12(CX), Y10
 	VFMADD231PS  Y10, Y13, Y0
 	VBROADCASTSS 16(CX), Y10
@@ -5743,9 +5746,9 @@ after_261:
 	VBROADCASTSS 20(CX), Y10
 	VFMADD231PS  Y10, Y13, Y4
 
-after_262:
+after_265:
 	CMPQ         BX, $0x06
-	JL           after_263
+	JL           after_266
 	VBROADCASTSS 24(CX), Y10
 	VFMADD231PS  Y10, Y8, Y0
 	VBROADCASTSS 28(CX), Y10
@@ -5753,9 +5756,9 @@ after_262:
 	VBROADCASTSS 32(CX), Y10
 	VFMADD231PS  Y10, Y8, Y4
 
-after_263:
+after_266:
 	CMPQ         BX, $0x05
-	JL           after_264
+	JL           after_267
 	VBROADCASTSS 36(CX), Y8
 	VFMADD231PS  Y8, Y14, Y0
 	VBROADCASTSS 40(CX), Y8
@@ -5763,9 +5766,9 @@ after_263:
 	VBROADCASTSS 44(CX), Y8
 	VFMADD231PS  Y8, Y14, Y4
 
-after_264:
+after_267:
 	CMPQ         BX, $0x04
-	JL           after_265
+	JL           after_268
 	VBROADCASTSS 48(CX), Y8
 	VFMADD231PS  Y8, Y9, Y0
 	VBROADCASTSS 52(CX), Y8
@@ -5773,9 +5776,9 @@ after_264:
 	VBROADCASTSS 56(CX), Y8
 	VFMADD231PS  Y8, Y9, Y4
 
-after_265:
+after_268:
 	CMPQ         BX, $0x03
-	JL           after_266
+	JL           after_269
 	VBROADCASTSS 60(CX), Y8
 	VFMADD231PS  Y8, Y7, Y0
 	VBROADCASTSS 64(CX), Y8
@@ -5783,9 +5786,9 @@ after_265:
 	VBROADCASTSS 68(CX), Y8
 	VFMADD231PS  Y8, Y7, Y4
 
-after_266:
+after_269:
 	CMPQ         BX, $0x02
-	JL           after_267
+	JL           after_270
 	VBROADCASTSS 72(CX), Y7
 	VFMADD231PS  Y7, Y11, Y0
 	VBROADCASTSS 76(CX), Y7
@@ -5793,7 +5796,7 @@ after_266:
 	VBROADCASTSS 80(CX), Y7
 	VFMADD231PS  Y7, Y11, Y4
 
-after_267:
+after_270:
 	VBROADCASTSS 84(CX), Y7
 	VFMADD231PS  Y7, Y6, Y0
 	VBROADCASTSS 88(CX), Y7
@@ -5833,7 +5836,7 @@ after_267:
 	VPERM2F128   $0x20, Y10, Y6, Y14
 	VPERM2F128   $0x31, Y10, Y6, Y6
 	CMPQ         BX, $0x08
-	JL           after_269
+	JL           after_272
 	VBROADCASTSS (CX), Y10
 	VFMADD231PS  Y10, Y12, Y1
 	VBROADCASTSS 4(CX), Y10
@@ -5841,9 +5844,9 @@ after_267:
 	VBROADCASTSS 8(CX), Y10
 	VFMADD231PS  Y10, Y12, Y5
 
-after_269:
+after_272:
 	CMPQ         BX, $0x07
-	JL           after_270
+	JL           after_273
 	VBROADCASTSS 12(CX), Y10
 	VFMADD231PS  Y10, Y13, Y1
 	VBROADCASTSS 16(CX), Y10
@@ -5851,9 +5854,9 @@ after_269:
 	VBROADCASTSS 20(CX), Y10
 	VFMADD231PS  Y10, Y13, Y5
 
-after_270:
+after_273:
 	CMPQ         BX, $0x06
-	JL           after_271
+	JL           after_274
 	VBROADCASTSS 24(CX), Y10
 	VFMADD231PS  Y10, Y8, Y1
 	VBROADCASTSS 28(CX), Y10
@@ -5861,9 +5864,9 @@ after_270:
 	VBROADCASTSS 32(CX), Y10
 	VFMADD231PS  Y10, Y8, Y5
 
-after_271:
+after_274:
 	CMPQ         BX, $0x05
-	JL           after_272
+	JL           after_275
 	VBROADCASTSS 36(CX), Y8
 	VFMADD231PS  Y8, Y14, Y1
 	VBROADCASTSS 40(CX), Y8
@@ -5871,9 +5874,9 @@ after_271:
 	VBROADCASTSS 44(CX), Y8
 	VFMADD231PS  Y8, Y14, Y5
 
-after_272:
+after_275:
 	CMPQ         BX, $0x04
-	JL           after_273
+	JL           after_276
 	VBROADCASTSS 48(CX), Y8
 	VFMADD231PS  Y8, Y9, Y1
 	VBROADCASTSS 52(CX), Y8
@@ -5881,9 +5884,9 @@ after_272:
 	VBROADCASTSS 56(CX), Y8
 	VFMADD231PS  Y8, Y9, Y5
 
-after_273:
+after_276:
 	CMPQ         BX, $0x03
-	JL           after_274
+	JL           after_277
 	VBROADCASTSS 60(CX), Y8
 	VFMADD231PS  Y8, Y7, Y1
 	VBROADCASTSS 64(CX), Y8
@@ -5891,9 +5894,9 @@ after_273:
 	VBROADCASTSS 68(CX), Y8
 	VFMADD231PS  Y8, Y7, Y5
 
-after_274:
+after_277:
 	CMPQ         BX, $0x02
-	JL           after_275
+	JL           after_278
 	VBROADCASTSS 72(CX), Y7
 	VFMADD231PS  Y7, Y11, Y1
 	VBROADCASTSS 76(CX), Y7
@@ -5901,7 +5904,7 @@ after_274:
 	VBROADCASTSS 80(CX), Y7
 	VFMADD231PS  Y7, Y11, Y5
 
-after_275:
+after_278:
 	VBROADCASTSS 84(CX), Y7
 	VFMADD231PS  Y7, Y6, Y1
 	VBROADCASTSS 88(CX), Y7
@@ -5909,13 +5912,13 @@ after_275:
 	VBROADCASTSS 92(CX), Y7
 	VFMADD231PS  Y7, Y6, Y5
 
-done_260:
+done_263:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_277
+	JZ     overwrite_280
 	VADDPS (CX), Y0, Y0
 	VADDPS 32(CX), Y1, Y1
 	ADDQ   DX, CX
@@ -5927,10 +5930,10 @@ done_260:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_277:
+overwrite_280:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_278
+	JZ           free_281
 	VBROADCASTSS 252(AX), Y6
 	VBROADCASTSS 256(AX), Y7
 	VMAXPS       Y0, Y6, Y0
@@ -5946,7 +5949,7 @@ overwrite_277:
 	VMAXPS       Y5, Y6, Y5
 	VMINPS       Y5, Y7, Y5
 
-free_278:
+free_281:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -5981,7 +5984,7 @@ TEXT ·fmaPeakAVX2(SB), NOSPLIT, $0-8
 	VXORPS Y11, Y11, Y11
 	VXORPS Y12, Y12, Y12
 
-loop_279:
+loop_282:
 	VFMADD231PS Y0, Y0, Y1
 	VFMADD231PS Y0, Y0, Y2
 	VFMADD231PS Y0, Y0, Y3
@@ -5995,6 +5998,6 @@ loop_279:
 	VFMADD231PS Y0, Y0, Y11
 	VFMADD231PS Y0, Y0, Y12
 	DECQ        AX
-	JG          loop_279
+	JG          loop_282
 	VZEROUPPER
 	RET

@@ -2,6 +2,7 @@ package kernels
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -146,18 +147,23 @@ func TestGemmLarge(t *testing.T) {
 	})
 }
 
-// Products of few rows have tiles of their own, which give the bits of others: whole panels and edges, blocks of K of every length
-// modulo 8, rows of B that fall into the same set of the cache, any threads.
+// Products of few rows have tiles of their own, which give the bits of others: whole panels and edges, one panel of rows and several,
+// blocks of K of every length modulo 8 and 16, rows of B that fall into the same set of the cache, any threads.
 func TestGemmFewRows(t *testing.T) {
 	defer parallel.SetThreads(parallel.Threads())
+	sizes := []struct{ n, k, pad int }{
+		{128, 8, 0}, {131, 9, 0}, {160, 10, 0}, {64, 11, 0}, {145, 12, 0}, {130, 13, 0}, {32, 14, 0}, {192, 15, 0}, {200, 391, 0},
+		{140, 797, 0}, {16, 7, 0},
+		{259, largeB / 256, 0}, {96, 1024, 0}, {64, 1034, 507}, {48, 12, 506}, {70, 26, 499}, // rows of B are 4 or 8 KiB apart
+	}
 	eachISA(t, func(t *testing.T) {
-		for i, size := range [][2]int{{128, 8}, {131, 9}, {160, 10}, {64, 11}, {145, 12}, {130, 13}, {32, 14}, {192, 15}, {96, 1024}, {200, 391}, {140, 797}, {16, 7}} {
-			for m := 1; m <= 15; m++ {
-				if testing.Short() && m > 2 && m%4 != 0 {
+		for i, size := range sizes {
+			for _, m := range []int{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 26, 28, 29, 50} {
+				if testing.Short() && m > 2 && m%4 != 0 || size.n*size.k >= largeB && m <= 28 {
 					continue
 				}
 				flags := []GemmFlags{0, TransA, Accumulate}[(i+m)%3]
-				turned := newGemmCase(m, size[0], size[1], flags|TransB, 0, uint64(i))
+				turned := newGemmCase(m, size.n, size.k, flags|TransB, size.pad, uint64(i))
 				plain := turned
 				plain.flags, plain.ldb = flags, turned.n
 				plain.b = make([]float32, turned.k*turned.n)
@@ -209,7 +215,7 @@ func TestGemmIsTheSameForAnyThreads(t *testing.T) {
 	defer parallel.SetThreads(parallel.Threads())
 	eachISA(t, func(t *testing.T) {
 		for flags := range GemmFlags(8) {
-			sizes := [][3]int{{26, 192, 768}, {13, 13, 64}, {205, 333, 800}, {50, 600, 100}}
+			sizes := [][3]int{{26, 192, 768}, {13, 13, 64}, {205, 333, 800}, {50, 600, 100}, {300, 40, 1152}}
 			if testing.Short() {
 				sizes = sizes[:2]
 			}
@@ -298,7 +304,7 @@ func TestGemmBits(t *testing.T) {
 func TestGemmOptions(t *testing.T) {
 	defer parallel.SetThreads(parallel.Threads())
 	eachISA(t, func(t *testing.T) {
-		sizes := [][3]int{{0, 5, 3}, {5, 0, 3}, {5, 40, 0}, {1, 1, 1}, {13, 70, 9}, {40, 16, 2000}, {26, 192, 768}, {205, 333, 800}, {300, 1030, 50}}
+		sizes := [][3]int{{0, 5, 3}, {5, 0, 3}, {5, 40, 0}, {1, 1, 1}, {13, 70, 9}, {40, 16, 2000}, {26, 192, 768}, {205, 333, 800}, {300, 1030, 50}, {300, 40, 1152}}
 		if testing.Short() {
 			sizes = sizes[:6]
 		}
@@ -433,6 +439,23 @@ func TestGemmChecksItsArguments(t *testing.T) {
 	}
 	Gemm(nil, 0, nil, 0, nil, 0, 0, 0, 0, 0) // nothing to do is not an error
 	Gemm(nil, 0, nil, 0, x(9), 3, 0, 3, 3, 0)
+}
+
+// A task that panics keeps no other waiting.
+func TestGemmPanics(t *testing.T) {
+	defer parallel.SetThreads(parallel.Threads())
+	parallel.SetThreads(3)
+	c := newGemmCase(300, 40, 1152, TransA, 0, 1)
+	fault := errors.New("fault")
+	func() {
+		defer func() {
+			if got := recover(); got != fault {
+				t.Errorf("recovered %v", got)
+			}
+		}()
+		GemmWith(make([]float32, c.m*c.n), c.n, c.a, c.lda, c.b, c.ldb, c.m, c.n, c.k, c.flags, Options{Apply: func(i0, i1, j0, j1 int) { panic(fault) }})
+	}()
+	c.check(t, Gemm, 0)
 }
 
 func TestGemmAllocatesNothing(t *testing.T) {

@@ -315,6 +315,15 @@ func (g *generator) at(pointer reg.GPVirtual, j int) operand.Mem {
 	return operand.Mem{Base: pointer, Disp: j * g.bytes()}
 }
 
+// vecs returns n registers.
+func (g *generator) vecs(n int) []reg.VecVirtual {
+	list := make([]reg.VecVirtual, n)
+	for i := range list {
+		list[i] = g.vec()
+	}
+	return list
+}
+
 // zeros returns n cleared registers.
 func (g *generator) zeros(n int) []reg.VecVirtual {
 	list := make([]reg.VecVirtual, n)
