@@ -30,7 +30,7 @@ func TestArithmetic(t *testing.T) {
 	}
 }
 
-// The table of the guide is what the formula gives.
+// The table of the results' page is what the formula gives.
 func TestTableOfTheResults(t *testing.T) {
 	page, err := os.ReadFile("../../docs/results/2026-11-29-ranks.md")
 	if err != nil {
