@@ -47,18 +47,25 @@ func (toyModel) Answer(_ context.Context, records []labelled.Record, _ run.Tick)
 	return list, nil
 }
 
-// A kind of task from elsewhere is served, by nothing but what it says itself.
-func TestToyKind(t *testing.T) {
+// toys returns a registry with a model of the toy's kind.
+func toys(t *testing.T) *Registry {
+	t.Helper()
 	r, err := New(Options{
 		Tasks: run.Tasks{{Name: "toy", Title: "a toy", Kind: toy{}}}, Models: []Source{{"films", filepath.Join(tiny, "films.model")}},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer r.Close()
+	t.Cleanup(func() { r.Close() })
 	if err := r.Load(t.Context()); err != nil {
 		t.Fatal(err)
 	}
+	return r
+}
+
+// A kind of task from elsewhere is served, by nothing but what it says itself.
+func TestToyKind(t *testing.T) {
+	r := toys(t)
 	m := get(t, r, "films")
 	list, use, err := m.Classify(t.Context(), []Input{{Text: "a film"}, {Text: "film"}, {Text: ""}})
 	if err != nil || len(list) != 3 || list[0].Label != "even" || list[1].Label != "odd" || use.Tokens != 3 {
@@ -81,17 +88,8 @@ func (lostEyes) Decode(context.Context, []byte) (*regions.Image, error) {
 
 // A picture that nothing can look at any more takes no other's place, and is not what is said to be wrong.
 func TestPictureOnALostDevice(t *testing.T) {
-	r, err := New(Options{
-		Tasks: run.Tasks{{Name: "toy", Title: "a toy", Kind: toy{}}}, Models: []Source{{"films", filepath.Join(tiny, "films.model")}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer r.Close()
-	if err := r.Load(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	err = r.use("films", func(v view) error {
+	r := toys(t)
+	err := r.use("films", func(v view) error {
 		_, err := r.decode(t.Context(), v, &head{Serving: run.Serving{Pictures: lostEyes{}}}, "image", [][]byte{nil})
 		return err
 	})

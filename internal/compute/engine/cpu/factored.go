@@ -2,6 +2,7 @@ package cpu
 
 import (
 	"math"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
@@ -176,30 +177,26 @@ func (d *Device) blocks(p, g *engine.Tensor, count int, rows []int32) []someRows
 }
 
 // gradient calls do with the block's rows of the gradient.
-func (b someRows) gradient(do func(g *engine.Tensor)) {
-	if !b.picked {
-		do(b.Part(b.g, b.first, b.first+len(b.numbers)))
-		return
-	}
-	g := b.New(len(b.numbers), b.g.Cols)
-	b.Gather(g, b.g, b.numbers, false)
-	do(g)
-	b.Free(g)
-}
+func (b someRows) gradient(do func(g *engine.Tensor)) { b.rows(b.g, do) }
 
 // parameter calls do with the block's rows of the parameter, which it changes.
 func (b someRows) parameter(do func(p *engine.Tensor)) {
+	b.rows(b.p, func(p *engine.Tensor) {
+		do(p)
+		if b.picked {
+			b.ScatterAdd(b.p, b.numbers, p, slices.Repeat([]bool{true}, len(b.numbers))) // in place of those there
+		}
+	})
+}
+
+// rows calls do with the block's rows of a tensor, or with a copy if they are picked.
+func (b someRows) rows(of *engine.Tensor, do func(x *engine.Tensor)) {
 	if !b.picked {
-		do(b.Part(b.p, b.first, b.first+len(b.numbers)))
+		do(b.Part(of, b.first, b.first+len(b.numbers)))
 		return
 	}
-	p := b.New(len(b.numbers), b.p.Cols)
-	b.Gather(p, b.p, b.numbers, false)
-	do(p)
-	overwrite := make([]bool, len(b.numbers))
-	for i := range overwrite {
-		overwrite[i] = true
-	}
-	b.ScatterAdd(b.p, b.numbers, p, overwrite)
-	b.Free(p)
+	x := b.New(len(b.numbers), of.Cols)
+	b.Gather(x, of, b.numbers, false)
+	do(x)
+	b.Free(x)
 }
