@@ -120,20 +120,6 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 	}
 }
 
-// A file whose own name ends as a number of a device does is opened with a number behind it.
-func TestOpenWithAColonInTheName(t *testing.T) {
-	colon := filepath.Join(t.TempDir(), "plugin.so:1")
-	if err := os.WriteFile(colon, nil, 0o644); err != nil {
-		t.Skip("not run: no colons in names of files here")
-	}
-	for _, m := range []missing{
-		{"pjrt:" + colon, "", "does not exist; check the path; for the file " + colon + " name a device of it, too: " + colon + ":0", fs.ErrNotExist},
-		{"pjrt:" + colon + ":0", "", "unimo-xla", pjrt.ErrNoHelper},
-	} {
-		m.check(t)
-	}
-}
-
 func TestBestPrecision(t *testing.T) {
 	for _, c := range []struct{ platform, kind, want string }{
 		{"cpu", "cpu", Float32},
