@@ -53,6 +53,7 @@ type PictureReader interface {
 	Picture(path string) (*regions.Image, error)                        // a file
 	Decode(ctx context.Context, content []byte) (*regions.Image, error) // the content of one
 	Limit(pixels int)                                                   // refuses larger ones
+	Prepare() error                                                     // opens what sees them, which the first picture waits for otherwise
 }
 
 // TextReader reads texts as a model does.

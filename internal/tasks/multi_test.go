@@ -13,6 +13,7 @@ import (
 
 	"github.com/unimo-go/unimo/checkpoint"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks"
@@ -283,6 +284,47 @@ func TestImagesOfSeveralTasks(t *testing.T) {
 	o := options(t, "multi", "", "tasks=flickr8k="+pictures(t)+",flickr30k="+pictures(t), "image_size=32", "flickr8k.negatives=2", "flickr30k.negatives=2", "flickr30k.image_size=48")
 	if _, err := run.Finetune(t.Context(), o); err == nil || !strings.Contains(err.Error(), "all tasks have the same image_size") {
 		t.Errorf("two sizes of pictures: %v", err)
+	}
+}
+
+// The network that sees the pictures of a model for several tasks is opened once for those that are opened together.
+func TestNetworkOfSeveralTasks(t *testing.T) {
+	data := dataOf(t)
+	o := options(t, "multi", "", "tasks=vqa="+data["vqa"]+",coco-caption="+data["coco-caption"], "extractor="+eyes("vit"), "max_steps=1",
+		"batch_size=2", "coco-caption.min_out_len=1", "coco-caption.max_out_len=3", "coco-caption.beam_size=1")
+	if _, err := run.Finetune(t.Context(), o); err != nil {
+		t.Fatal(err)
+	}
+	open := func(shared *run.Shared) (all []regions.Extractor) {
+		t.Helper()
+		for _, name := range []string{"vqa", "coco-caption"} {
+			_, m, err := tasks.All.OpenServable(o.Out, model.Config{Task: name}, run.Env{Task: name, Shared: shared}.Ready())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer m.Close()
+			pictures := m.(interface {
+				run.PictureReader
+				Extractor() (regions.Extractor, error)
+			})
+			if err := pictures.Prepare(); err != nil {
+				t.Fatal(err)
+			}
+			x, err := pictures.Extractor()
+			if err != nil {
+				t.Fatal(err)
+			}
+			all = append(all, x)
+		}
+		return all
+	}
+	var shared run.Shared
+	defer shared.Close()
+	if all := open(&shared); all[0] != all[1] {
+		t.Error("each task has a network of its own")
+	}
+	if all := open(nil); all[0] == all[1] {
+		t.Error("models that were opened apart share a network, which none of them closes alone")
 	}
 }
 

@@ -101,6 +101,11 @@ func (f *folder) fill(o *Options, d engine.Device) error {
 		} else {
 			h.embedder.Prepare()
 		}
+		if h.Pictures != nil {
+			if err := h.Pictures.Prepare(); err != nil {
+				return err
+			}
+		}
 		if h.OpenIndex == nil || o.Index == "" {
 			continue
 		}

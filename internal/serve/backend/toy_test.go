@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -76,6 +77,43 @@ func TestToyKind(t *testing.T) {
 	}
 	if _, err := m.Generate(t.Context(), GenerateRequest{Texts: []string{"a"}}, nil); AsError(err).Kind != Cannot {
 		t.Error(err)
+	}
+}
+
+// seeing is a toy that has eyes.
+type seeing struct{ toy }
+
+func (k seeing) Open(dir string, env *run.Env) (run.Finished, error) {
+	m, err := k.toy.Open(dir, env)
+	if err != nil {
+		return nil, err
+	}
+	return seeingModel{m.(toyModel)}, nil
+}
+
+type seeingModel struct{ toyModel }
+
+func (m seeingModel) Serve(t *run.Task) (run.Serving, error) {
+	s, err := m.toyModel.Serve(t)
+	s.Pictures = brokenEyes{}
+	return s, err
+}
+
+type brokenEyes struct{ run.PictureReader }
+
+func (brokenEyes) Limit(int) {}
+
+func (brokenEyes) Prepare() error { return errors.New("the network is broken") }
+
+// What sees the pictures is there before a model answers, not with the first picture.
+func TestEyesAreOpenBeforeAModelAnswers(t *testing.T) {
+	r, err := New(Options{Tasks: run.Tasks{{Name: "toy", Title: "a toy", Kind: seeing{}}}, Models: []Source{{"films", filepath.Join(tiny, "films.model")}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer r.Close()
+	if err := r.Load(t.Context()); err == nil || !strings.Contains(err.Error(), "the network is broken") || r.Ready() == nil {
+		t.Errorf("%v, %v", err, r.Ready())
 	}
 }
 

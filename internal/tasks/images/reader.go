@@ -4,7 +4,6 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"sync"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/picture"
@@ -17,9 +16,9 @@ import (
 type Reader struct {
 	Limits picture.Limits // of pictures that are read
 
-	dir  string                            // of the model
-	spec *regions.Spec                     // nil: the model knows only features from elsewhere
-	open func() (regions.Extractor, error) // makes the extractor, once: a network takes a moment
+	dir  string            // of the model
+	spec *regions.Spec     // nil: the model knows only features from elsewhere
+	open run.OpenExtractor // makes the extractor, once: a network takes a moment
 }
 
 // NewReader returns what reads pictures for an opened model, with the extractor that its folder has or env names.
@@ -30,7 +29,7 @@ func NewReader(o *run.Opened, env *run.Env) (Reader, error) {
 		return r, err
 	}
 	if spec != nil {
-		r.see(*spec, env, func() (regions.Extractor, error) { return extractor.Of(*spec) })
+		r.see(*spec, env, o.Dir, func() (regions.Extractor, error) { return extractor.Of(*spec) })
 	}
 	if env.Extractor != "" {
 		if err := r.use(env); err != nil {
@@ -70,13 +69,13 @@ func (r *Reader) use(env *run.Env) error {
 		return fmt.Errorf("--extractor %s makes regions by %s, but model %s knows regions by %s; leave it out: the model has its own", env.Extractor, spec, r.dir, r.spec)
 	}
 	extractor.Tell(env.Log, x)
-	r.see(spec, env, func() (regions.Extractor, error) { return x, nil })
+	r.see(spec, env, env.Extractor, func() (regions.Extractor, error) { return x, nil })
 	return nil
 }
 
-// see takes what open opens, which computes on the device of env, as [extractor.During] does.
-func (r *Reader) see(spec regions.Spec, env *run.Env, open func() (regions.Extractor, error)) {
-	r.spec, r.open = &spec, sync.OnceValues(func() (regions.Extractor, error) {
+// see takes what open opens of a folder or a file, which computes on the device of env, as [extractor.During] does.
+func (r *Reader) see(spec regions.Spec, env *run.Env, path string, open run.OpenExtractor) {
+	r.spec, r.open = &spec, env.Shared.Extractor(path, func() (regions.Extractor, error) {
 		x, err := open()
 		if err != nil {
 			return nil, err
@@ -98,6 +97,12 @@ func (r *Reader) Serves() run.PictureReader {
 
 // Limit implements [run.PictureReader].
 func (r *Reader) Limit(pixels int) { r.Limits.MaxPixels = pixels }
+
+// Prepare implements [run.PictureReader].
+func (r *Reader) Prepare() error {
+	_, err := r.Extractor()
+	return err
+}
 
 // Trained says what the model knows images by.
 func (r *Reader) Trained() Trained { return Trained{Name: r.dir, Spec: r.spec} }
