@@ -61,19 +61,34 @@ func newLayer(p declare, cfg Config, i int) layer {
 // apply returns the layer's output for the rows of q, which look at the rows of x
 // as a says. q is x, or some of its rows.
 func (l layer) apply(t *autograd.Tape, cfg Config, q, x *autograd.Var, a engine.Attention) *autograd.Var {
-	return l.finish(t, cfg, q, t.Attention(l.query.Apply(t, q), l.key.Apply(t, x), l.value.Apply(t, x), a))
+	return t.Feed(l.attend(t, cfg, q, x, a), l.feed(cfg))
 }
 
 // finish returns the layer's output for q, whose attention gave context.
 func (l layer) finish(t *autograd.Tape, cfg Config, q, context *autograd.Var) *autograd.Var {
-	y := l.attNorm.Add(t, q, l.output.Apply(t, context), cfg.HiddenDropout)
-	var f *autograd.Var
-	if cfg.HiddenAct == actReLU {
-		f = l.outer.Apply(t, t.ReLU(l.inner.Apply(t, y)))
-	} else {
-		f = t.FeedForward(y, l.inner.W, l.inner.B, l.outer.W, l.outer.B, engine.GELU)
+	return t.Feed(l.attended(t, cfg, q, context), l.feed(cfg))
+}
+
+// attend returns what the layer's feed-forward part is fed with.
+func (l layer) attend(t *autograd.Tape, cfg Config, q, x *autograd.Var, a engine.Attention) *autograd.Var {
+	return l.attended(t, cfg, q, t.Attention(l.query.Apply(t, q), l.key.Apply(t, x), l.value.Apply(t, x), a))
+}
+
+// attended is attend for q, whose attention gave context.
+func (l layer) attended(t *autograd.Tape, cfg Config, q, context *autograd.Var) *autograd.Var {
+	return l.attNorm.Add(t, q, l.output.Apply(t, context), cfg.HiddenDropout)
+}
+
+// feed is the feed-forward part.
+func (l layer) feed(cfg Config) autograd.Feed {
+	f := autograd.Feed{
+		W1: l.inner.W, B1: l.inner.B, W2: l.outer.W, B2: l.outer.B, Activation: engine.GELU,
+		Scale: l.ffnNorm.Scale, Bias: l.ffnNorm.Bias, Epsilon: l.ffnNorm.Epsilon, Dropout: cfg.HiddenDropout,
 	}
-	return l.ffnNorm.Add(t, y, f, cfg.HiddenDropout)
+	if cfg.HiddenAct == actReLU {
+		f.Activation = engine.ReLU
+	}
+	return f
 }
 
 // encoder is what all heads stand on: embeddings and layers.
@@ -149,7 +164,7 @@ func (e encoder) runLayers(t *autograd.Tape, layers []layer, x *autograd.Var, a 
 func (e encoder) runInner(t *autograd.Tape, layers []layer, x *autograd.Var, a engine.Attention) *autograd.Var {
 	for _, l := range layers {
 		input := x
-		x = t.Layer(func() *autograd.Var { return l.apply(t, e.cfg, input, input, a) })
+		x = t.PostNormLayer(func() *autograd.Var { return l.attend(t, e.cfg, input, input, a) }, l.feed(e.cfg))
 	}
 	return x
 }

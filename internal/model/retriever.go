@@ -175,10 +175,10 @@ func (r *Retriever) lastLayerRows(t *autograd.Tape, offsets, rows, queries []int
 			return e.layers[0].finish(t, e.cfg, p.input, t.Attention(p.query, p.key, p.value, a))
 		})
 	}
-	x := t.Layer(func() *autograd.Var {
+	x := t.PostNormLayer(func() *autograd.Var {
 		p := begin()
-		return e.layers[0].finish(t, e.cfg, p.input, t.Attention(p.query, p.key, p.value, a))
-	})
+		return e.layers[0].attended(t, e.cfg, p.input, t.Attention(p.query, p.key, p.value, a))
+	}, e.layers[0].feed(e.cfg))
 	return e.runLayersRows(t, e.layers[1:], x, a, rows, queries)
 }
 

@@ -180,18 +180,27 @@ func (t *Tape) Shifted(values []float32, x *Var) *Var {
 // FeedForward returns a(x·w1 + b1)·w2 + b2, for an activation that has a gradient (see [Tape.Activate]). Of the inner values [N,F]
 // it keeps one form for the way back; the other is computed again together with the slope.
 func (t *Tape) FeedForward(x *Var, w1 *Weight, b1 *Var, w2 *Weight, b2 *Var, a engine.Activation) *Var {
+	return t.feedForward(x, w1, b1, w2, b2, a, true)
+}
+
+// feedForward is FeedForward, whose result may be left without values.
+func (t *Tape) feedForward(x *Var, w1 *Weight, b1 *Var, w2 *Weight, b2 *Var, a engine.Activation, values bool) *Var {
 	weight1, weight2 := w1.read(t), w2.read(t)
 	t.read(x, b1, b2)
 	rows, inner := x.Value.Rows, weight1.Out()
 	h := t.dev.New(rows, inner) // before the activation
-	g := h
-	if t.recording {
-		g = t.dev.New(rows, inner)
-	}
-	t.dev.LinearActivate(g, h, x.Value, weight1, b1.Value, a)
 	y := t.dev.New(rows, weight2.Out())
-	t.dev.Linear(y, g, weight2, b2.Value)
-	t.dev.Free(g)
+	if values {
+		g := h
+		if t.recording {
+			g = t.dev.New(rows, inner)
+		}
+		t.dev.LinearActivate(g, h, x.Value, weight1, b1.Value, a)
+		t.dev.Linear(y, g, weight2, b2.Value)
+		t.dev.Free(g)
+	} else {
+		t.dev.Linear(h, x.Value, weight1, b1.Value)
+	}
 	out, op := t.result(y, x.needs || w1.needs || b1.needs || w2.needs || b2.needs), t.ops.feedForward.take()
 	*op = feedForwardOp{x, b1, b2, w1, w2, h, a}
 	if t.recording {
@@ -512,21 +521,49 @@ func (op *layerNormOp) backward(t *Tape, dy *engine.Tensor) {
 
 // AddNorm returns the layer norm of x + dropout(a): what follows each part of a layer.
 func (t *Tape) AddNorm(x, a, scale, bias *Var, eps, prob float32) *Var {
+	k := keptNorm{t.keep(x.Value.Rows, x.Value.Cols), t.keep(x.Value.Rows, 2)}
+	return t.addNorm(x, a, scale, bias, eps, prob, k, true, k.sum, k.stats)
+}
+
+// keptNorm is what the norm of a sum keeps for the way back.
+type keptNorm struct{ sum, stats *engine.Tensor }
+
+// addNorm is AddNorm that keeps k, of which the tape is to free what is saved. Without values k is known, and the result is left without any.
+func (t *Tape) addNorm(x, a, scale, bias *Var, eps, prob float32, k keptNorm, values bool, saved ...*engine.Tensor) *Var {
 	t.read(x, a, scale, bias)
-	rows, cols := x.Value.Rows, x.Value.Cols
-	y, sum, stats := t.dev.New(rows, cols), t.keep(rows, cols), t.keep(rows, 2)
-	d := t.dropout(prob)
-	t.dev.AddNorm(y, sum, stats, x.Value, a.Value, scale.Value, bias.Value, eps, d)
+	y, d := t.dev.New(x.Value.Rows, x.Value.Cols), t.dropout(prob)
+	if values {
+		t.dev.AddNorm(y, k.sum, k.stats, x.Value, a.Value, scale.Value, bias.Value, eps, d)
+	}
 	out, op := t.result(y, x.needs || a.needs || scale.needs || bias.needs), t.ops.addNorm.take()
-	*op = addNormOp{x, a, scale, bias, sum, stats, d}
-	t.record(out, op, sum, stats)
+	*op = addNormOp{x, a, scale, bias, k, d}
+	t.record(out, op, saved...)
 	return out
+}
+
+// Feed is the last part of a post-norm layer: LN(x + dropout(a(x·w1 + b1)·w2 + b2)).
+type Feed struct {
+	W1, W2           *Weight
+	B1, B2           *Var
+	Activation       engine.Activation
+	Scale, Bias      *Var // of the norm
+	Epsilon, Dropout float32
+}
+
+// Feed returns the last part of a layer.
+func (t *Tape) Feed(x *Var, f Feed) *Var {
+	return t.AddNorm(x, t.FeedForward(x, f.W1, f.B1, f.W2, f.B2, f.Activation), f.Scale, f.Bias, f.Epsilon, f.Dropout)
+}
+
+// feed is Feed that keeps k; see addNorm.
+func (t *Tape) feed(x *Var, f Feed, k keptNorm, values bool) *Var {
+	return t.addNorm(x, t.feedForward(x, f.W1, f.B1, f.W2, f.B2, f.Activation, values), f.Scale, f.Bias, f.Epsilon, f.Dropout, k, values)
 }
 
 type addNormOp struct {
 	x, a, scale, bias *Var
-	sum, stats        *engine.Tensor
-	d                 engine.Dropout
+	keptNorm
+	d engine.Dropout
 }
 
 func (op *addNormOp) backward(t *Tape, dy *engine.Tensor) {

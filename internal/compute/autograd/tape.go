@@ -130,7 +130,7 @@ type Tape struct {
 	// Final, if set before a pass, is called in [Tape.Finish] whenever more gradients of parameters are as they stay: they are
 	// not [Gradient.Pending] any more.
 	Final func()
-	// Recompute says that a recording tape keeps of a [Tape.Layer] its result alone, and computes the rest again on the way back.
+	// Recompute says that a recording tape keeps of a [Tape.Layer] little more than its result, and computes the rest again on the way back.
 	Recompute bool
 
 	finished int // calls of Finish
@@ -221,25 +221,55 @@ func (t *Tape) Layer(body func() *Var) *Var {
 	if !t.recording || !t.Recompute {
 		return t.Block(body)
 	}
+	return t.layer(layerOp{body: body})
+}
+
+// PostNormLayer is [Tape.Layer] for a body that f follows. With [Tape.Recompute] it keeps what is normed at the end, too, and
+// computes nothing again that comes after f's first product.
+func (t *Tape) PostNormLayer(body func() *Var, f Feed) *Var {
+	if !t.recording || !t.Recompute {
+		return t.Block(func() *Var { return t.Feed(body(), f) })
+	}
+	return t.layer(layerOp{body: body, feed: f, fed: true})
+}
+
+// layer computes a layer that is computed again on the way back.
+func (t *Tape) layer(l layerOp) *Var {
 	op := t.ops.layer.take()
-	*op = layerOp{body: body, drops: t.drops, at: len(t.entries)}
+	*op = l
+	op.drops, op.at = t.drops, len(t.entries)
 	t.recording, t.replays = false, true
-	inner := t.Block(body)
+	inner := t.Block(func() *Var { return op.compute(t, true) })
 	t.recording, t.replays = true, false
 	if len(t.loose) != 1 {
 		panic("autograd: a layer whose result is not its own")
 	}
 	t.loose = t.loose[:0] // it is the entry's from here on
 	op.out = t.result(inner.Value, inner.needs)
-	t.record(op.out, op)
+	t.record(op.out, op, op.kept.sum, op.kept.stats)
 	return op.out
 }
 
 type layerOp struct {
 	body  func() *Var
+	feed  Feed // behind body, if it is fed
+	fed   bool
+	kept  keptNorm // of feed
 	out   *Var
 	drops uint64 // dropout operations before it
 	at    int    // its place on the tape
+}
+
+// compute returns the layer's result, the second time without the values if they need a feed.
+func (op *layerOp) compute(t *Tape, first bool) *Var {
+	x := op.body()
+	if !op.fed {
+		return x
+	}
+	if first {
+		op.kept = keptNorm{t.dev.New(x.Value.Rows, x.Value.Cols), t.dev.New(x.Value.Rows, 2)}
+	}
+	return t.feed(x, op.feed, op.kept, first)
 }
 
 func (op *layerOp) backward(t *Tape, dy *engine.Tensor) {
@@ -249,7 +279,7 @@ func (op *layerOp) backward(t *Tape, dy *engine.Tensor) {
 	}
 	t.drops = op.drops
 	engine.Repeat(t.dev, dy)
-	out := op.body()
+	out := op.compute(t, false)
 	engine.Repeated(t.dev)
 	t.drops = drops
 	out.grad, op.out.grad = op.out.grad, nil

@@ -318,6 +318,10 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		"FeedForward": func(tape *Tape, p param) {
 			tape.FeedForward(p(2, 2), nn(p(2, 3)), p(1, 3), nn(p(3, 2)), p(1, 2), engine.GELU)
 		},
+		"Feed": func(tape *Tape, p param) {
+			f := Feed{W1: nn(p(2, 3)), B1: p(1, 3), W2: nn(p(3, 2)), B2: p(1, 2), Activation: engine.GELU, Scale: p(1, 2), Bias: p(1, 2), Epsilon: normEpsilon}
+			tape.Feed(p(2, 2), f)
+		},
 		"Activate":            func(tape *Tape, p param) { tape.Activate(p(2, 2), engine.SiLU) },
 		"GELU":                func(tape *Tape, p param) { tape.GELU(p(2, 2)) },
 		"ScaleColumns":        func(tape *Tape, p param) { tape.ScaleColumns(p(2, 2), p(1, 2)) },
@@ -345,9 +349,9 @@ func TestEveryOperationSaysWhatItReads(t *testing.T) {
 		"VocabularyLoss":      func(tape *Tape, p param) { tape.VocabularyLoss(p(1, 2), nt(p(3, 2)), p(1, 3), []int32{2}, 0) },
 	}
 	// Not operations: they read no values of a variable.
-	exempt := []string{"Backward", "Finish", "Gradient"}
+	exempt := []string{"Backward", "Finish", "Gradient", "PostNormLayer"}
 
-	methods, readable := reflect.TypeFor[*Tape](), []reflect.Type{reflect.TypeFor[*Var](), reflect.TypeFor[*Weight](), reflect.TypeFor[[]Lookup]()}
+	methods, readable := reflect.TypeFor[*Tape](), []reflect.Type{reflect.TypeFor[*Var](), reflect.TypeFor[*Weight](), reflect.TypeFor[[]Lookup](), reflect.TypeFor[Feed]()}
 	for i := range methods.NumMethod() {
 		m := methods.Method(i)
 		for in := range m.Type.NumIn() {
@@ -485,24 +489,27 @@ func TestFixedWeights(t *testing.T) {
 	}
 }
 
-// layered is a model of three layers, of which the tape may compute two again: a lookup before them, whose table is the last
-// product's weight, and dropout in all of them.
+// layered is a model of three layers, which the tape may compute again: a lookup before them, whose table is the last
+// product's weight, and dropout in all of them. The last part of two is a feed.
 type layered struct {
 	words, w, b *Var
-	inner       [3][2]*Var
+	inner       [3][4]*Var
 }
 
 func newLayered(d *watched) *layered {
 	m := &layered{words: d.param(normal("words", 5, 4)), w: d.param(normal("w", 4, 4)), b: d.param(normal("b", 1, 5))}
 	for i := range m.inner {
-		m.inner[i] = [2]*Var{d.param(normal(fmt.Sprint("scale", i), 1, 4)), d.param(normal(fmt.Sprint("bias", i), 1, 4))}
+		for k := range m.inner[i] {
+			m.inner[i][k] = d.param(normal(fmt.Sprint("inner", i, k), 1, 4))
+		}
 	}
 	return m
 }
 
 func (m *layered) params() []*Var {
 	all := []*Var{m.words, m.w, m.b}
-	for _, v := range m.inner {
+	all = append(all, m.inner[0][:2]...)
+	for _, v := range m.inner[1:] {
 		all = append(all, v[:]...)
 	}
 	return all
@@ -511,11 +518,18 @@ func (m *layered) params() []*Var {
 // pass returns the loss with something added to what is embedded.
 func (m *layered) pass(tape *Tape, shift *Var) *Var {
 	x := tape.Dropout(tape.Add(tape.Embed(Lookup{m.words, ids}), shift), 0.2)
-	for _, v := range m.inner {
+	for i, v := range m.inner {
 		input := x
-		x = tape.Layer(func() *Var {
+		body := func() *Var {
 			h := tape.Dropout(tape.GELU(tape.Linear(input, nn(m.w), nil)), 0.3) // one matrix for all of them
 			return tape.AddNorm(input, tape.Multiply(h, h), v[0], v[1], normEpsilon, 0.1)
+		}
+		if i == 0 {
+			x = tape.Layer(body)
+			continue
+		}
+		x = tape.PostNormLayer(body, Feed{
+			W1: nn(m.w), B1: v[2], W2: nt(m.w), B2: v[3], Activation: engine.TanhGELU, Scale: v[1], Bias: v[0], Epsilon: normEpsilon, Dropout: 0.2,
 		})
 	}
 	return tape.VocabularyLoss(x, nt(m.words), m.b, ids, 0)
@@ -583,6 +597,39 @@ func TestRecompute(t *testing.T) {
 				t.Errorf("%d tensors at most, without recomputation %d", again.peak, kept.peak)
 			}
 		}
+	}
+}
+
+// feeding counts what the last part of a layer calls.
+type feeding struct {
+	*watched
+	activated, normed int
+}
+
+func (f *feeding) LinearActivate(y, h, x *engine.Tensor, w engine.Weight, bias *engine.Tensor, a engine.Activation) {
+	f.activated++
+	f.watched.LinearActivate(y, h, x, w, bias, a)
+}
+
+func (f *feeding) AddNorm(y, sum, stats, x, a, scale, bias *engine.Tensor, eps float32, drop engine.Dropout) {
+	f.normed++
+	f.watched.AddNorm(y, sum, stats, x, a, scale, bias, eps, drop)
+}
+
+// Of the last part of a layer the first product alone is computed again.
+func TestRecomputeEndsEarly(t *testing.T) {
+	d := &feeding{watched: watch()}
+	m := newLayered(d.watched)
+	tape := NewTape(d, Seed{})
+	tape.Recompute = true
+	loss := m.pass(tape, Leaf(d.constant(normal("shift", len(ids), 4)).Value))
+	if d.activated != 2 || d.normed != 5 {
+		t.Errorf("%d activations and %d norms, want 2 and 5", d.activated, d.normed)
+	}
+	d.activated, d.normed = 0, 0
+	tape.Backward(loss, 1)
+	if d.activated != 0 || d.normed != 3 {
+		t.Errorf("%d activations and %d norms are computed again, want none and 3", d.activated, d.normed)
 	}
 }
 
