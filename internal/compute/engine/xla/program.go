@@ -73,7 +73,10 @@ func (s *shared) take(at uint64, how pjrt.CompileOptions, chip int, text func() 
 	s.clock++
 	p.used = s.clock
 	if p.executable == 0 {
-		s.load(p, how, chip, text)
+		if err := s.load(p, how, chip, text); err != nil {
+			p.users--
+			must(err)
+		}
 	}
 	return p
 }
@@ -85,14 +88,16 @@ func (s *shared) release(p *program) {
 	s.mu.Unlock()
 }
 
-// load compiles a program, or takes it from the cache. The caller has the lock.
-func (s *shared) load(p *program, how pjrt.CompileOptions, chip int, text func() []byte) {
+// load compiles a program, or takes it from the cache. One that has no room to run is not loaded. The caller has the lock.
+func (s *shared) load(p *program, how pjrt.CompileOptions, chip int, text func() []byte) error {
 	began := time.Now()
 	n := Notice{Program: p.number, Chip: chip - s.first, Again: p.loads > 0}
 	s.options.notify(n)
 	how.Name = fmt.Sprint("program ", p.number)
 	m, err := s.options.compile(s.client, text(), how)
-	must(err)
+	if err != nil {
+		return err
+	}
 	p.executable, p.code = m.executable, m.size
 	p.loads++
 	n.Loaded = m.loaded
@@ -121,11 +126,13 @@ func (s *shared) load(p *program, how pjrt.CompileOptions, chip int, text func()
 		n.Needs, n.Has = need.Needs, need.Has
 		s.count(func(s *Stats) { s.Memory = max(s.Memory, need.Needs) })
 		if need.Has > 0 && need.Needs > need.Has {
-			must(need)
+			s.free(p)
+			return need
 		}
 	}
 	n.Done = true
 	s.options.notify(n)
+	return nil
 }
 
 // tooMany says whether more is loaded than may be. The caller has the lock.
@@ -145,12 +152,17 @@ func (s *shared) unload() bool {
 	if oldest == nil {
 		return false
 	}
-	must(s.client.FreeExecutable(oldest.executable))
-	oldest.executable = 0
-	s.loaded.Programs--
-	s.loaded.Code -= oldest.code
+	s.free(oldest)
 	s.count(func(s *Stats) { s.Unloaded++ })
 	return true
+}
+
+// free takes a program from the plugin. The caller has the lock.
+func (s *shared) free(p *program) {
+	must(s.client.FreeExecutable(p.executable))
+	p.executable = 0
+	s.loaded.Programs--
+	s.loaded.Code -= p.code
 }
 
 // needs is what a program with a plan needs of a chip's memory, beside all that lies there, other programs among it. The caller has the lock.
