@@ -84,6 +84,21 @@ func parse(name string) (target, error) {
 	return t, nil
 }
 
+// Plugged is the name of the first device of a plugin's file.
+func Plugged(path string) string {
+	name := plugged + path
+	if t, err := parse(name); err == nil && t.path != path { // the file's own name ends as if with a number
+		name += ":0"
+	}
+	return name
+}
+
+// PluginOf is the file of a plugin that the name of a device has; "" where it has none.
+func PluginOf(name string) string {
+	t, _ := parse(name)
+	return t.path
+}
+
 // Accelerated says whether it is not the processor.
 func (c Choice) Accelerated() bool { return c.Device != Processor }
 

@@ -23,4 +23,9 @@ func TestOpenWithAColonInTheName(t *testing.T) {
 	} {
 		m.check(t)
 	}
+	for path, want := range map[string]string{colon: "pjrt:" + colon + ":0", "/plugin.so": "pjrt:/plugin.so", "/plugin.so:": "pjrt:/plugin.so:"} {
+		if got := Plugged(path); got != want || PluginOf(got) != path {
+			t.Errorf("%s is named %s, which is the device of %s", path, got, PluginOf(got))
+		}
+	}
 }

@@ -52,6 +52,7 @@ type Device struct {
 	Precision string // of products; never Auto
 	team      []*xla.Device
 	client    *pjrt.Client
+	chip      string // which kind it is
 	stats     func() xla.Stats
 }
 
@@ -139,18 +140,18 @@ func open(t target, c Choice, o Options) (*Device, error) {
 		client.Close()
 		return nil, err
 	}
-	precision := c.Precision
+	chip, precision := info.Devices[first].Kind, c.Precision
 	if precision == Auto {
-		precision = best(info)
+		precision = best(info.Platform, chip)
 	}
 	team := xla.NewTeam(client, first, c.Devices, xla.Options{
 		Precision: map[string]xla.Precision{Float32: xla.Float32, TF32: xla.TF32, BFloat16: xla.BFloat16}[precision],
 		Flags:     flags(info.Platform),
 		Memory:    memory, Bound: bound(info.Platform), Notify: o.Notify, Sizes: o.Sizes,
 		Cache:    programs.Open(filepath.Join(hub.FromEnv(os.Getenv).Own, "programs"), cacheBytes, o.Log),
-		CacheFor: sync.OnceValue(func() string { return identity(path, info, options) }),
+		CacheFor: sync.OnceValue(func() string { return identity(path, info, chip, options) }),
 	})
-	return &Device{Device: team[0], Precision: precision, team: team, client: client, stats: team[0].Stats}, nil
+	return &Device{Device: team[0], Precision: precision, team: team, client: client, chip: chip, stats: team[0].Stats}, nil
 }
 
 // misread adds to the error of a plugin's file what is meant by the last colon of its name, where the file is there with or without it.
@@ -195,7 +196,7 @@ func (d *Device) Version() string {
 		return ""
 	}
 	info := d.client.Info()
-	return strings.Join(strings.Fields(fmt.Sprintf("%s, %s %s, API %d.%d, StableHLO %s", info.Devices[0].Kind, info.Platform, info.PlatformVersion, info.Major, info.Minor, info.StableHLO)), " ")
+	return strings.Join(strings.Fields(fmt.Sprintf("%s, %s %s, API %d.%d, StableHLO %s", d.chip, info.Platform, info.PlatformVersion, info.Major, info.Minor, info.StableHLO)), " ")
 }
 
 // Close ends what was started for the device. Its tensors are gone then.
@@ -326,17 +327,16 @@ func flags(platform string) map[string]string {
 var older = regexp.MustCompile(`\b(V100|P100|P40|P4|T4|K80|M60|M40|TITAN|GTX|RTX 20\d\d|Quadro RTX)`)
 
 // best is the precision that a chip is made for.
-func best(info pjrt.Info) string {
-	switch platform := info.Platform; {
-	case platform == "cpu" || platform == "cuda" && older.MatchString(info.Devices[0].Kind):
+func best(platform, chip string) string {
+	if platform == "cpu" || platform == "cuda" && older.MatchString(chip) {
 		return Float32
 	}
 	return BFloat16
 }
 
 // identity is all that a compiled program depends on, beside its text: the plugin, its options, the chip and the machine's libraries.
-func identity(path string, info pjrt.Info, options map[string]any) string {
-	text := fmt.Sprintf("%s %s %q %q", digest(path), info.Platform, info.PlatformVersion, info.Devices[0].Kind)
+func identity(path string, info pjrt.Info, chip string, options map[string]any) string {
+	text := fmt.Sprintf("%s %s %q %q", digest(path), info.Platform, info.PlatformVersion, chip)
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if name != "visible_devices" {
 			text += fmt.Sprintf(" %s=%v", name, options[name])

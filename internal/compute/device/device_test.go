@@ -132,7 +132,7 @@ func TestBestPrecision(t *testing.T) {
 		{"rocm", "AMD Instinct MI300X", BFloat16},
 		{"tpu", "TPU v4", BFloat16},
 	} {
-		if got := best(pjrt.Info{Platform: c.platform, Devices: []pjrt.Device{{Kind: c.kind}}}); got != c.want {
+		if got := best(c.platform, c.kind); got != c.want {
 			t.Errorf("%s %s: %s, want %s", c.platform, c.kind, got, c.want)
 		}
 	}
@@ -172,22 +172,22 @@ func TestClientOptions(t *testing.T) {
 func TestIdentity(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "plugin")
 	seen := map[string]bool{}
-	info := func(kind, version string) pjrt.Info {
-		return pjrt.Info{Platform: "cuda", PlatformVersion: version, Attributes: map[string]string{"a": "1"}, Devices: []pjrt.Device{{Kind: kind}}}
+	of := func(file, chip, version string, options map[string]any) string {
+		return identity(file, pjrt.Info{Platform: "cuda", PlatformVersion: version, Attributes: map[string]string{"a": "1"}}, chip, options)
 	}
 	for _, content := range []string{"one", "two"} {
 		os.WriteFile(file, []byte(content), 0o644)
-		for _, i := range []pjrt.Info{info("H100", "1"), info("H200", "1"), info("H100", "2")} {
+		for _, on := range [][2]string{{"H100", "1"}, {"H200", "1"}, {"H100", "2"}} {
 			for _, share := range []float32{0.5, 0.9} {
-				id := identity(file, i, map[string]any{"memory_fraction": share, "visible_devices": []int64{0}})
-				if seen[id] || id != identity(file, i, map[string]any{"memory_fraction": share, "visible_devices": []int64{1}}) {
+				id := of(file, on[0], on[1], map[string]any{"memory_fraction": share, "visible_devices": []int64{0}})
+				if seen[id] || id != of(file, on[0], on[1], map[string]any{"memory_fraction": share, "visible_devices": []int64{1}}) {
 					t.Errorf("%q occurs twice, or depends on which chip of a kind it is", id)
 				}
 				seen[id] = true
 			}
 		}
 	}
-	if a, b := identity(file+"none", info("H100", "1"), nil), identity(file+"none", info("H100", "1"), nil); a == b {
+	if a, b := of(file+"none", "H100", "1", nil), of(file+"none", "H100", "1", nil); a == b {
 		t.Error("a plugin that cannot be read is taken for itself")
 	}
 }
