@@ -92,7 +92,7 @@ The formats of OUT:
 			if err := needs("DIR", "OUT")(c, args); err != nil {
 				return err
 			}
-			return f.checkDevice(c)
+			return f.check(c)
 		},
 		RunE: func(c *cobra.Command, args []string) error { return a.extract(c.Context(), args[0], args[1], f) },
 	}
@@ -112,12 +112,17 @@ The formats of OUT:
 	return c
 }
 
-// checkDevice refuses a device that has nothing to compute. None is opened.
-func (f *extractFlags) checkDevice(c *cobra.Command) error {
+// check refuses flags that do not fit, and a device that has nothing to compute, before one is opened.
+func (f *extractFlags) check(c *cobra.Command) error {
+	if err := choice("format", f.format, writeStore, writeReference); err != nil {
+		return err
+	}
 	choice, err := deviceChoice(c)
 	switch {
 	case err != nil:
 		return err
+	case f.maxPixels < 1:
+		return usagef("--max-pixels is %d, want 1 or more", f.maxPixels)
 	case choice.Accelerated() && extractor.Untrained(f.spec.Extractor):
 		return usagef("--%s is for trained networks (--extractor MODEL), and %s are computed by the processor; leave it out", deviceName, f.spec.Extractor)
 	case !choice.Accelerated() && choice.Precision == device.BFloat16:
@@ -135,12 +140,6 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 		return err
 	}
 	extractor.Tell(a.log, x)
-	if err := choice("format", f.format, writeStore, writeReference); err != nil {
-		return err
-	}
-	if f.maxPixels < 1 {
-		return usagef("--max-pixels is %d, want 1 or more", f.maxPixels)
-	}
 	if f.format == writeReference {
 		if out, err = newPath(out); err != nil {
 			return err
