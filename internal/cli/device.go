@@ -33,18 +33,23 @@ func deviceFlags(c *cobra.Command) {
 // completeDevice completes the name of a device with those that plugins were found for. None is loaded.
 func completeDevice(*cobra.Command, []string, string) ([]string, cobra.ShellCompDirective) {
 	list := []string{device.Processor + "\tthis machine's processor"}
-	seen := map[string]bool{device.Processor: true}
-	for _, p := range pjrt.Find() {
-		name := p.Kind
-		if name == device.Processor || !slices.Contains(device.Names, name) {
-			name = "pjrt:" + p.Path
-		}
-		if !seen[name] { // of several for a kind the first is taken
-			seen[name] = true
-			list = append(list, name+"\t"+cmp.Or(strings.TrimSpace(p.Package+" "+p.Version), p.Path))
-		}
+	plugins := pjrt.Find()
+	for i, name := range namesOf(plugins) {
+		list = append(list, name+"\t"+cmp.Or(strings.TrimSpace(plugins[i].Package+" "+plugins[i].Version), plugins[i].Path))
 	}
 	return list, cobra.ShellCompDirectiveNoFileComp
+}
+
+// namesOf are what --device calls plugins that were found: of several for a kind of chip the first has the kind's name, others have their files'.
+func namesOf(plugins []pjrt.Plugin) (names []string) {
+	for _, p := range plugins {
+		name := p.Kind
+		if name == device.Processor || !slices.Contains(device.Names, name) || slices.Contains(names, name) {
+			name = device.Plugged(p.Path)
+		}
+		names = append(names, name)
+	}
+	return names
 }
 
 // deviceChoice is what the flags of c choose.

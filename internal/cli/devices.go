@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/parallel"
 	"github.com/unimo-go/unimo/internal/base/printable"
+	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 )
@@ -32,6 +34,7 @@ type deviceHelper struct {
 }
 
 type devicePlugin struct {
+	Name      string       `json:"name"` // that --device takes
 	Path      string       `json:"path"`
 	Kind      string       `json:"kind,omitempty"`
 	Package   string       `json:"package,omitempty"`
@@ -66,17 +69,25 @@ looked at. Each is loaded by the program unimo-xla, for a moment.
 --device NAME computes there: finetune, pretrain and resume train on it, evaluate
 scores, the commands that ask a model ask it there, serve serves it, and features
 extract computes what a network sees. NAME is what stands before the colon in the
-list (cuda, cuda:1 for the second), or pjrt:PLUGIN for a file. --precision says
-how products are rounded there, --devices on how many chips a step is trained.`,
+list (cuda, cuda:1 for the second chip; pjrt:PLUGIN, pjrt:PLUGIN:1). --precision
+says how products are rounded there, --devices on how many chips a step is
+trained.`,
 		Example: `  unimo devices
   unimo devices --json
   unimo devices xla_cuda_plugin.so
+  unimo predict --model RUN/best --device pjrt:xla_cuda_plugin.so "a fine film"
   unimo finetune sst-2 --data DIR --out RUN --device cuda --precision bf16
   unimo serve --model RUN/best --device cuda:1`,
 		RunE: func(c *cobra.Command, args []string) error {
-			for _, plugin := range args {
-				if absent(plugin) {
-					return notThere(plugin, "check the path")
+			for i, plugin := range args {
+				args[i] = cmp.Or(device.PluginOf(plugin), plugin) // as --device takes it
+				switch there := !absent(args[i]); {
+				case plugin == "":
+					return usagef("PLUGIN is empty; name a file%s", seeHelp(c))
+				case !there && slices.Contains(device.Names, plugin):
+					return usagef("PLUGIN is a file, and %s a name of a device; leave it out: all that are there are listed%s", plugin, seeHelp(c))
+				case !there:
+					return notThere(args[i], "check the path")
 				}
 			}
 			list := deviceList{CPU: cpu.NewLimited(parallel.Limit(a.threads)).Name(), Plugins: []devicePlugin{}}
@@ -85,12 +96,16 @@ how products are rounded there, --devices on how many chips a step is trained.`,
 				list.Helper.Error = err.Error()
 			}
 			plugins := pjrt.Find()
+			names := namesOf(plugins)
 			if len(args) > 0 {
-				plugins = pjrt.Named(args)
+				plugins, names = pjrt.Named(args), nil
+				for _, p := range plugins {
+					names = append(names, device.Plugged(p.Path))
+				}
 			}
 			failed := ""
-			for _, p := range plugins {
-				d := devicePlugin{Path: p.Path, Kind: p.Kind, Package: p.Package, Version: p.Version, Devices: []deviceChip{}}
+			for i, p := range plugins {
+				d := devicePlugin{Name: names[i], Path: p.Path, Kind: p.Kind, Package: p.Package, Version: p.Version, Devices: []deviceChip{}}
 				if list.Helper.Error == "" {
 					if err := d.ask(c.Context()); errors.Is(err, context.Canceled) {
 						return err
@@ -182,7 +197,13 @@ func (a *app) printDevices(list deviceList) (err error) {
 				about = append(about, part[0]+" "+part[1])
 			}
 		}
-		say("%s: %s", cmp.Or(p.Kind, "pjrt"), strings.Join(append(about, p.Path), ", "))
+		if device.PluginOf(p.Name) == "" { // else it has been said
+			about = append(about, p.Path)
+		}
+		if len(about) > 0 {
+			p.Name += ": "
+		}
+		say("%s%s", p.Name, strings.Join(about, ", "))
 		if p.Error != "" {
 			say("  cannot be used: %s", strings.Join(strings.Split(strings.TrimSpace(p.Error), "\n"), "; "))
 		}

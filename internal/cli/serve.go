@@ -51,8 +51,8 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
   SIGHUP           it loads models, keys and certificate again; a device that
                    was lost is opened again
   GET /livez       200 as long as it runs
-  GET /readyz      200; 503 while models are loaded or a device is warmed up, and
-                   before it ends
+  GET /readyz      200; 503 while models are loaded or a device is warmed up,
+                   and before it ends
   GET /metrics     for Prometheus
   GET /docs        every route, for people; /openapi.json for programs`,
 		Example: `  unimo serve --model RUN/best

@@ -82,7 +82,7 @@ func (r *run) notify(watch *stages, n xla.Notice) {
 	if !n.Done {
 		if r.begun && !r.waited {
 			r.waited = true
-			r.Log.Info("device  the first steps wait for programs that are compiled for it, one for each size of batch; the next run has them")
+			r.Log.Info("device  the first steps wait for programs, one for each size of batch; those that no run before has left are compiled")
 		}
 		return
 	}
