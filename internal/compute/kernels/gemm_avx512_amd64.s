@@ -127,23 +127,36 @@ more_7:
 	JG           loop_5
 
 none_6:
-	TESTQ R9, R9
-	JZ    done_9
+	MOVQ R9, AX
 
-last_8:
+rest_8:
+	CMPQ       AX, 48(SP)
+	JL         fetched_9
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	ADDQ       R8, DI
+	SUBQ       $0x04, AX
+	JMP        rest_8
+
+fetched_9:
+	TESTQ R9, R9
+	JZ    done_11
+
+last_10:
 	VMOVUPS      (DX), Z1
 	ADDQ         SI, DX
 	VBROADCASTSS (CX), Z2
 	VFMADD231PS  Z2, Z1, Z0
 	ADDQ         BX, CX
 	DECQ         R9
-	JNZ          last_8
+	JNZ          last_10
 
-done_9:
+done_11:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_10
+	JE        full_12
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -152,39 +165,11 @@ done_9:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_12
+	JZ        overwrite_14
 	VMOVUPS.Z (CX), K1, Z1
 	VADDPS    Z1, Z0, Z0
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
-
-overwrite_12:
-	MOVB         248(AX), CL
-	TESTB        CL, CL
-	JZ           free_13
-	VBROADCASTSS 252(AX), Z1
-	VBROADCASTSS 256(AX), Z2
-	VMAXPS       Z0, Z1, Z0
-	VMINPS       Z0, Z2, Z0
-
-free_13:
-	MOVQ    104(AX), DX
-	SHLQ    $0x02, DX
-	MOVQ    8(SP), CX
-	VMOVUPS Z0, K1, (CX)
-	ADDQ    DX, CX
-	MOVQ    CX, 8(SP)
-	JMP     done_11
-
-full_10:
-	MOVQ   136(AX), DX
-	SHLQ   $0x02, DX
-	MOVQ   16(SP), CX
-	TESTQ  CX, CX
-	JZ     overwrite_14
-	VADDPS (CX), Z0, Z0
-	ADDQ   DX, CX
-	MOVQ   CX, 16(SP)
 
 overwrite_14:
 	MOVB         248(AX), CL
@@ -199,11 +184,39 @@ free_15:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
+	VMOVUPS Z0, K1, (CX)
+	ADDQ    DX, CX
+	MOVQ    CX, 8(SP)
+	JMP     done_13
+
+full_12:
+	MOVQ   136(AX), DX
+	SHLQ   $0x02, DX
+	MOVQ   16(SP), CX
+	TESTQ  CX, CX
+	JZ     overwrite_16
+	VADDPS (CX), Z0, Z0
+	ADDQ   DX, CX
+	MOVQ   CX, 16(SP)
+
+overwrite_16:
+	MOVB         248(AX), CL
+	TESTB        CL, CL
+	JZ           free_17
+	VBROADCASTSS 252(AX), Z1
+	VBROADCASTSS 256(AX), Z2
+	VMAXPS       Z0, Z1, Z0
+	VMINPS       Z0, Z2, Z0
+
+free_17:
+	MOVQ    104(AX), DX
+	SHLQ    $0x02, DX
+	MOVQ    8(SP), CX
 	VMOVUPS Z0, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_11:
+done_13:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
@@ -227,7 +240,7 @@ TEXT ·gemmTile1x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_16:
+tile_18:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -248,9 +261,9 @@ tile_16:
 	ADDQ   R9, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R9, 40(SP)
-	JLE    none_18
+	JLE    none_20
 
-loop_17:
+loop_19:
 	PREFETCHT1   (DI)
 	PREFETCHT1   64(DI)
 	ADDQ         R8, DI
@@ -293,9 +306,9 @@ loop_17:
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
 	CMPQ         R9, 40(SP)
-	JG           loop_17
+	JG           loop_19
 
-none_18:
+none_20:
 	MOVQ   DI, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R8
@@ -303,17 +316,17 @@ none_18:
 	IMUL3Q $0x01, R8, DI
 	ADDQ   8(SP), DI
 	CMPQ   32(SP), $0x01
-	JNE    below_19
+	JNE    below_21
 	MOVQ   144(AX), DI
 
-below_19:
+below_21:
 	MOVQ $+3, 40(SP)
 	LEAQ (R9), AX
 	MOVQ AX, 48(SP)
 	CMPQ R9, 40(SP)
-	JLE  none_21
+	JLE  none_23
 
-loop_20:
+loop_22:
 	PREFETCHT0   (DI)
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
@@ -342,10 +355,10 @@ loop_20:
 	PREFETCHT0   64(DI)
 	ADDQ         R8, DI
 	CMPQ         R9, 48(SP)
-	JG           more_22
+	JG           more_24
 	XORQ         R8, R8
 
-more_22:
+more_24:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	ADDQ         SI, DX
@@ -355,13 +368,28 @@ more_22:
 	ADDQ         BX, CX
 	SUBQ         $0x04, R9
 	CMPQ         R9, 40(SP)
-	JG           loop_20
+	JG           loop_22
 
-none_21:
+none_23:
+	MOVQ R9, AX
+
+rest_25:
+	CMPQ       AX, 48(SP)
+	JL         fetched_26
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R8, DI
+	PREFETCHT0 (DI)
+	PREFETCHT0 64(DI)
+	ADDQ       R8, DI
+	SUBQ       $0x04, AX
+	JMP        rest_25
+
+fetched_26:
 	TESTQ R9, R9
-	JZ    done_24
+	JZ    done_28
 
-last_23:
+last_27:
 	VMOVUPS      (DX), Z2
 	VMOVUPS      64(DX), Z3
 	ADDQ         SI, DX
@@ -370,13 +398,13 @@ last_23:
 	VFMADD231PS  Z4, Z3, Z1
 	ADDQ         BX, CX
 	DECQ         R9
-	JNZ          last_23
+	JNZ          last_27
 
-done_24:
+done_28:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_25
+	JE        full_29
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -385,17 +413,17 @@ done_24:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_27
+	JZ        overwrite_31
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z2
 	VADDPS    Z2, Z1, Z1
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_27:
+overwrite_31:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_28
+	JZ           free_32
 	VBROADCASTSS 252(AX), Z2
 	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
@@ -403,7 +431,7 @@ overwrite_27:
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
-free_28:
+free_32:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -411,23 +439,23 @@ free_28:
 	VMOVUPS Z1, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_26
+	JMP     done_30
 
-full_25:
+full_29:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_29
+	JZ     overwrite_33
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_29:
+overwrite_33:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_30
+	JZ           free_34
 	VBROADCASTSS 252(AX), Z2
 	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
@@ -435,7 +463,7 @@ overwrite_29:
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
-free_30:
+free_34:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -444,12 +472,12 @@ free_30:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_26:
+done_30:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_16
+	JNZ  tile_18
 	VZEROUPPER
 	RET
 
@@ -468,7 +496,7 @@ TEXT ·gemmTile2x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_31:
+tile_35:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -489,9 +517,9 @@ tile_31:
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R10, 40(SP)
-	JLE    none_33
+	JLE    none_37
 
-loop_32:
+loop_36:
 	PREFETCHT1   (R8)
 	ADDQ         R9, R8
 	VMOVUPS      (DX), Z2
@@ -530,9 +558,9 @@ loop_32:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, 40(SP)
-	JG           loop_32
+	JG           loop_36
 
-none_33:
+none_37:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R9
@@ -540,17 +568,17 @@ none_33:
 	IMUL3Q $0x02, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
-	JNE    below_34
+	JNE    below_38
 	MOVQ   144(AX), R8
 
-below_34:
+below_38:
 	MOVQ $+3, 40(SP)
 	LEAQ (R10), AX
 	MOVQ AX, 48(SP)
 	CMPQ R10, 40(SP)
-	JLE  none_36
+	JLE  none_40
 
-loop_35:
+loop_39:
 	PREFETCHT0   (R8)
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
@@ -577,10 +605,10 @@ loop_35:
 	ADDQ         SI, CX
 	ADDQ         R9, R8
 	CMPQ         R10, 48(SP)
-	JG           more_37
+	JG           more_41
 	XORQ         R9, R9
 
-more_37:
+more_41:
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z3
@@ -590,13 +618,26 @@ more_37:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, 40(SP)
-	JG           loop_35
+	JG           loop_39
 
-none_36:
+none_40:
+	MOVQ R10, AX
+
+rest_42:
+	CMPQ       AX, 48(SP)
+	JL         fetched_43
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	SUBQ       $0x04, AX
+	JMP        rest_42
+
+fetched_43:
 	TESTQ R10, R10
-	JZ    done_39
+	JZ    done_45
 
-last_38:
+last_44:
 	VMOVUPS      (DX), Z2
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z3
@@ -605,13 +646,13 @@ last_38:
 	VFMADD231PS  Z3, Z2, Z1
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_38
+	JNZ          last_44
 
-done_39:
+done_45:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_40
+	JE        full_46
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -620,7 +661,7 @@ done_39:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_42
+	JZ        overwrite_48
 	VMOVUPS.Z (CX), K1, Z2
 	VADDPS    Z2, Z0, Z0
 	ADDQ      DX, CX
@@ -629,10 +670,10 @@ done_39:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_42:
+overwrite_48:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_43
+	JZ           free_49
 	VBROADCASTSS 252(AX), Z2
 	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
@@ -640,7 +681,7 @@ overwrite_42:
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
-free_43:
+free_49:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -649,24 +690,24 @@ free_43:
 	VMOVUPS Z1, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_41
+	JMP     done_47
 
-full_40:
+full_46:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_44
+	JZ     overwrite_50
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_44:
+overwrite_50:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_45
+	JZ           free_51
 	VBROADCASTSS 252(AX), Z2
 	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
@@ -674,7 +715,7 @@ overwrite_44:
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
-free_45:
+free_51:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -684,12 +725,12 @@ free_45:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_41:
+done_47:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_31
+	JNZ  tile_35
 	VZEROUPPER
 	RET
 
@@ -708,7 +749,7 @@ TEXT ·gemmTile2x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_46:
+tile_52:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -731,9 +772,9 @@ tile_46:
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R10, 40(SP)
-	JLE    none_48
+	JLE    none_54
 
-loop_47:
+loop_53:
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
 	ADDQ         R9, R8
@@ -788,9 +829,9 @@ loop_47:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, 40(SP)
-	JG           loop_47
+	JG           loop_53
 
-none_48:
+none_54:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R9
@@ -798,17 +839,17 @@ none_48:
 	IMUL3Q $0x02, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
-	JNE    below_49
+	JNE    below_55
 	MOVQ   144(AX), R8
 
-below_49:
+below_55:
 	MOVQ $+3, 40(SP)
 	LEAQ (R10), AX
 	MOVQ AX, 48(SP)
 	CMPQ R10, 40(SP)
-	JLE  none_51
+	JLE  none_57
 
-loop_50:
+loop_56:
 	PREFETCHT0   (R8)
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
@@ -846,10 +887,10 @@ loop_50:
 	PREFETCHT0   64(R8)
 	ADDQ         R9, R8
 	CMPQ         R10, 48(SP)
-	JG           more_52
+	JG           more_58
 	XORQ         R9, R9
 
-more_52:
+more_58:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	ADDQ         DI, DX
@@ -862,13 +903,28 @@ more_52:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, 40(SP)
-	JG           loop_50
+	JG           loop_56
 
-none_51:
+none_57:
+	MOVQ R10, AX
+
+rest_59:
+	CMPQ       AX, 48(SP)
+	JL         fetched_60
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	SUBQ       $0x04, AX
+	JMP        rest_59
+
+fetched_60:
 	TESTQ R10, R10
-	JZ    done_54
+	JZ    done_62
 
-last_53:
+last_61:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	ADDQ         DI, DX
@@ -880,13 +936,13 @@ last_53:
 	VFMADD231PS  Z6, Z5, Z3
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_53
+	JNZ          last_61
 
-done_54:
+done_62:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_55
+	JE        full_63
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -895,7 +951,7 @@ done_54:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_57
+	JZ        overwrite_65
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z4
 	VADDPS    Z4, Z1, Z1
@@ -906,10 +962,10 @@ done_54:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_57:
+overwrite_65:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_58
+	JZ           free_66
 	VBROADCASTSS 252(AX), Z4
 	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
@@ -921,7 +977,7 @@ overwrite_57:
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
 
-free_58:
+free_66:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -932,14 +988,14 @@ free_58:
 	VMOVUPS Z3, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_56
+	JMP     done_64
 
-full_55:
+full_63:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_59
+	JZ     overwrite_67
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -948,10 +1004,10 @@ full_55:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_59:
+overwrite_67:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_60
+	JZ           free_68
 	VBROADCASTSS 252(AX), Z4
 	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
@@ -963,7 +1019,7 @@ overwrite_59:
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
 
-free_60:
+free_68:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -975,12 +1031,12 @@ free_60:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_56:
+done_64:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_46
+	JNZ  tile_52
 	VZEROUPPER
 	RET
 
@@ -999,7 +1055,7 @@ TEXT ·gemmTile3x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_61:
+tile_69:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -1021,9 +1077,9 @@ tile_61:
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R10, 40(SP)
-	JLE    none_63
+	JLE    none_71
 
-loop_62:
+loop_70:
 	PREFETCHT1   (R8)
 	ADDQ         R9, R8
 	VMOVUPS      (DX), Z3
@@ -1070,9 +1126,9 @@ loop_62:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, 40(SP)
-	JG           loop_62
+	JG           loop_70
 
-none_63:
+none_71:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R9
@@ -1080,17 +1136,17 @@ none_63:
 	IMUL3Q $0x03, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
-	JNE    below_64
+	JNE    below_72
 	MOVQ   144(AX), R8
 
-below_64:
+below_72:
 	MOVQ $+3, 40(SP)
 	LEAQ -4(R10), AX
 	MOVQ AX, 48(SP)
 	CMPQ R10, 40(SP)
-	JLE  none_66
+	JLE  none_74
 
-loop_65:
+loop_73:
 	PREFETCHT0   (R8)
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
@@ -1123,10 +1179,10 @@ loop_65:
 	ADDQ         SI, CX
 	ADDQ         R9, R8
 	CMPQ         R10, 48(SP)
-	JG           more_67
+	JG           more_75
 	XORQ         R9, R9
 
-more_67:
+more_75:
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z4
@@ -1138,13 +1194,26 @@ more_67:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, 40(SP)
-	JG           loop_65
+	JG           loop_73
 
-none_66:
+none_74:
+	MOVQ R10, AX
+
+rest_76:
+	CMPQ       AX, 48(SP)
+	JL         fetched_77
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	ADDQ       R9, R8
+	SUBQ       $0x04, AX
+	JMP        rest_76
+
+fetched_77:
 	TESTQ R10, R10
-	JZ    done_69
+	JZ    done_79
 
-last_68:
+last_78:
 	VMOVUPS      (DX), Z3
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z4
@@ -1155,13 +1224,13 @@ last_68:
 	VFMADD231PS  Z4, Z3, Z2
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_68
+	JNZ          last_78
 
-done_69:
+done_79:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_70
+	JE        full_80
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1170,7 +1239,7 @@ done_69:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_72
+	JZ        overwrite_82
 	VMOVUPS.Z (CX), K1, Z3
 	VADDPS    Z3, Z0, Z0
 	ADDQ      DX, CX
@@ -1182,10 +1251,10 @@ done_69:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_72:
+overwrite_82:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_73
+	JZ           free_83
 	VBROADCASTSS 252(AX), Z3
 	VBROADCASTSS 256(AX), Z4
 	VMAXPS       Z0, Z3, Z0
@@ -1195,7 +1264,7 @@ overwrite_72:
 	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
 
-free_73:
+free_83:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -1206,14 +1275,14 @@ free_73:
 	VMOVUPS Z2, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_71
+	JMP     done_81
 
-full_70:
+full_80:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_74
+	JZ     overwrite_84
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -1222,10 +1291,10 @@ full_70:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_74:
+overwrite_84:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_75
+	JZ           free_85
 	VBROADCASTSS 252(AX), Z3
 	VBROADCASTSS 256(AX), Z4
 	VMAXPS       Z0, Z3, Z0
@@ -1235,7 +1304,7 @@ overwrite_74:
 	VMAXPS       Z2, Z3, Z2
 	VMINPS       Z2, Z4, Z2
 
-free_75:
+free_85:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -1247,12 +1316,12 @@ free_75:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_71:
+done_81:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_61
+	JNZ  tile_69
 	VZEROUPPER
 	RET
 
@@ -1271,7 +1340,7 @@ TEXT ·gemmTile3x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_76:
+tile_86:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -1296,9 +1365,9 @@ tile_76:
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R10, 40(SP)
-	JLE    none_78
+	JLE    none_88
 
-loop_77:
+loop_87:
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
 	ADDQ         R9, R8
@@ -1365,9 +1434,9 @@ loop_77:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, 40(SP)
-	JG           loop_77
+	JG           loop_87
 
-none_78:
+none_88:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R9
@@ -1375,17 +1444,17 @@ none_78:
 	IMUL3Q $0x03, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
-	JNE    below_79
+	JNE    below_89
 	MOVQ   144(AX), R8
 
-below_79:
+below_89:
 	MOVQ $+3, 40(SP)
 	LEAQ -4(R10), AX
 	MOVQ AX, 48(SP)
 	CMPQ R10, 40(SP)
-	JLE  none_81
+	JLE  none_91
 
-loop_80:
+loop_90:
 	PREFETCHT0   (R8)
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
@@ -1432,10 +1501,10 @@ loop_80:
 	PREFETCHT0   64(R8)
 	ADDQ         R9, R8
 	CMPQ         R10, 48(SP)
-	JG           more_82
+	JG           more_92
 	XORQ         R9, R9
 
-more_82:
+more_92:
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
 	ADDQ         DI, DX
@@ -1451,13 +1520,28 @@ more_82:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, 40(SP)
-	JG           loop_80
+	JG           loop_90
 
-none_81:
+none_91:
+	MOVQ R10, AX
+
+rest_93:
+	CMPQ       AX, 48(SP)
+	JL         fetched_94
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	ADDQ       R9, R8
+	SUBQ       $0x04, AX
+	JMP        rest_93
+
+fetched_94:
 	TESTQ R10, R10
-	JZ    done_84
+	JZ    done_96
 
-last_83:
+last_95:
 	VMOVUPS      (DX), Z6
 	VMOVUPS      64(DX), Z7
 	ADDQ         DI, DX
@@ -1472,13 +1556,13 @@ last_83:
 	VFMADD231PS  Z8, Z7, Z5
 	ADDQ         SI, CX
 	DECQ         R10
-	JNZ          last_83
+	JNZ          last_95
 
-done_84:
+done_96:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_85
+	JE        full_97
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1487,7 +1571,7 @@ done_84:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_87
+	JZ        overwrite_99
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z6
 	VADDPS    Z6, Z1, Z1
@@ -1502,10 +1586,10 @@ done_84:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_87:
+overwrite_99:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_88
+	JZ           free_100
 	VBROADCASTSS 252(AX), Z6
 	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
@@ -1521,7 +1605,7 @@ overwrite_87:
 	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
 
-free_88:
+free_100:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -1535,14 +1619,14 @@ free_88:
 	VMOVUPS Z5, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_86
+	JMP     done_98
 
-full_85:
+full_97:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_89
+	JZ     overwrite_101
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -1554,10 +1638,10 @@ full_85:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_89:
+overwrite_101:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_90
+	JZ           free_102
 	VBROADCASTSS 252(AX), Z6
 	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
@@ -1573,7 +1657,7 @@ overwrite_89:
 	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
 
-free_90:
+free_102:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -1588,12 +1672,12 @@ free_90:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_86:
+done_98:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_76
+	JNZ  tile_86
 	VZEROUPPER
 	RET
 
@@ -1612,7 +1696,7 @@ TEXT ·gemmTile4x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_91:
+tile_103:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -1636,9 +1720,9 @@ tile_91:
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R11, 40(SP)
-	JLE    none_93
+	JLE    none_105
 
-loop_92:
+loop_104:
 	PREFETCHT1   (R9)
 	ADDQ         R10, R9
 	VMOVUPS      (DX), Z4
@@ -1693,9 +1777,9 @@ loop_92:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, 40(SP)
-	JG           loop_92
+	JG           loop_104
 
-none_93:
+none_105:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R10
@@ -1703,17 +1787,17 @@ none_93:
 	IMUL3Q $0x04, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
-	JNE    below_94
+	JNE    below_106
 	MOVQ   144(AX), R9
 
-below_94:
+below_106:
 	MOVQ $+3, 40(SP)
 	LEAQ -4(R11), AX
 	MOVQ AX, 48(SP)
 	CMPQ R11, 40(SP)
-	JLE  none_96
+	JLE  none_108
 
-loop_95:
+loop_107:
 	PREFETCHT0   (R9)
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
@@ -1752,10 +1836,10 @@ loop_95:
 	ADDQ         SI, CX
 	ADDQ         R10, R9
 	CMPQ         R11, 48(SP)
-	JG           more_97
+	JG           more_109
 	XORQ         R10, R10
 
-more_97:
+more_109:
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z5
@@ -1769,13 +1853,26 @@ more_97:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, 40(SP)
-	JG           loop_95
+	JG           loop_107
 
-none_96:
+none_108:
+	MOVQ R11, AX
+
+rest_110:
+	CMPQ       AX, 48(SP)
+	JL         fetched_111
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	SUBQ       $0x04, AX
+	JMP        rest_110
+
+fetched_111:
 	TESTQ R11, R11
-	JZ    done_99
+	JZ    done_113
 
-last_98:
+last_112:
 	VMOVUPS      (DX), Z4
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z5
@@ -1788,13 +1885,13 @@ last_98:
 	VFMADD231PS  Z5, Z4, Z3
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_98
+	JNZ          last_112
 
-done_99:
+done_113:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_100
+	JE        full_114
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -1803,7 +1900,7 @@ done_99:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_102
+	JZ        overwrite_116
 	VMOVUPS.Z (CX), K1, Z4
 	VADDPS    Z4, Z0, Z0
 	ADDQ      DX, CX
@@ -1818,10 +1915,10 @@ done_99:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_102:
+overwrite_116:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_103
+	JZ           free_117
 	VBROADCASTSS 252(AX), Z4
 	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
@@ -1833,7 +1930,7 @@ overwrite_102:
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
 
-free_103:
+free_117:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -1846,14 +1943,14 @@ free_103:
 	VMOVUPS Z3, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_101
+	JMP     done_115
 
-full_100:
+full_114:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_104
+	JZ     overwrite_118
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -1864,10 +1961,10 @@ full_100:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_104:
+overwrite_118:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_105
+	JZ           free_119
 	VBROADCASTSS 252(AX), Z4
 	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
@@ -1879,7 +1976,7 @@ overwrite_104:
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
 
-free_105:
+free_119:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -1893,12 +1990,12 @@ free_105:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_101:
+done_115:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_91
+	JNZ  tile_103
 	VZEROUPPER
 	RET
 
@@ -1917,7 +2014,7 @@ TEXT ·gemmTile4x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_106:
+tile_120:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -1945,9 +2042,9 @@ tile_106:
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R11, 40(SP)
-	JLE    none_108
+	JLE    none_122
 
-loop_107:
+loop_121:
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
 	ADDQ         R10, R9
@@ -2026,9 +2123,9 @@ loop_107:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, 40(SP)
-	JG           loop_107
+	JG           loop_121
 
-none_108:
+none_122:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R10
@@ -2036,17 +2133,17 @@ none_108:
 	IMUL3Q $0x04, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
-	JNE    below_109
+	JNE    below_123
 	MOVQ   144(AX), R9
 
-below_109:
+below_123:
 	MOVQ $+3, 40(SP)
 	LEAQ -4(R11), AX
 	MOVQ AX, 48(SP)
 	CMPQ R11, 40(SP)
-	JLE  none_111
+	JLE  none_125
 
-loop_110:
+loop_124:
 	PREFETCHT0   (R9)
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
@@ -2102,10 +2199,10 @@ loop_110:
 	PREFETCHT0   64(R9)
 	ADDQ         R10, R9
 	CMPQ         R11, 48(SP)
-	JG           more_112
+	JG           more_126
 	XORQ         R10, R10
 
-more_112:
+more_126:
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
 	ADDQ         DI, DX
@@ -2124,13 +2221,28 @@ more_112:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, 40(SP)
-	JG           loop_110
+	JG           loop_124
 
-none_111:
+none_125:
+	MOVQ R11, AX
+
+rest_127:
+	CMPQ       AX, 48(SP)
+	JL         fetched_128
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	SUBQ       $0x04, AX
+	JMP        rest_127
+
+fetched_128:
 	TESTQ R11, R11
-	JZ    done_114
+	JZ    done_130
 
-last_113:
+last_129:
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
 	ADDQ         DI, DX
@@ -2148,13 +2260,13 @@ last_113:
 	VFMADD231PS  Z10, Z9, Z7
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_113
+	JNZ          last_129
 
-done_114:
+done_130:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_115
+	JE        full_131
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -2163,7 +2275,7 @@ done_114:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_117
+	JZ        overwrite_133
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z8
 	VADDPS    Z8, Z1, Z1
@@ -2182,10 +2294,10 @@ done_114:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_117:
+overwrite_133:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_118
+	JZ           free_134
 	VBROADCASTSS 252(AX), Z8
 	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
@@ -2205,7 +2317,7 @@ overwrite_117:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_118:
+free_134:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -2222,14 +2334,14 @@ free_118:
 	VMOVUPS Z7, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_116
+	JMP     done_132
 
-full_115:
+full_131:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_119
+	JZ     overwrite_135
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -2244,10 +2356,10 @@ full_115:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_119:
+overwrite_135:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_120
+	JZ           free_136
 	VBROADCASTSS 252(AX), Z8
 	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
@@ -2267,7 +2379,7 @@ overwrite_119:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_120:
+free_136:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -2285,12 +2397,12 @@ free_120:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_116:
+done_132:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_106
+	JNZ  tile_120
 	VZEROUPPER
 	RET
 
@@ -2309,7 +2421,7 @@ TEXT ·gemmTile5x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_121:
+tile_137:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -2334,9 +2446,9 @@ tile_121:
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R11, 40(SP)
-	JLE    none_123
+	JLE    none_139
 
-loop_122:
+loop_138:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
@@ -2395,9 +2507,9 @@ loop_122:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, 40(SP)
-	JG           loop_122
+	JG           loop_138
 
-none_123:
+none_139:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R10
@@ -2405,17 +2517,17 @@ none_123:
 	IMUL3Q $0x05, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
-	JNE    below_124
+	JNE    below_140
 	MOVQ   144(AX), R9
 
-below_124:
+below_140:
 	MOVQ $+3, 40(SP)
 	LEAQ -8(R11), AX
 	MOVQ AX, 48(SP)
 	CMPQ R11, 40(SP)
-	JLE  none_126
+	JLE  none_142
 
-loop_125:
+loop_141:
 	PREFETCHT0   (R9)
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
@@ -2460,10 +2572,10 @@ loop_125:
 	ADDQ         SI, CX
 	ADDQ         R10, R9
 	CMPQ         R11, 48(SP)
-	JG           more_127
+	JG           more_143
 	XORQ         R10, R10
 
-more_127:
+more_143:
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z6
@@ -2479,13 +2591,26 @@ more_127:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, 40(SP)
-	JG           loop_125
+	JG           loop_141
 
-none_126:
+none_142:
+	MOVQ R11, AX
+
+rest_144:
+	CMPQ       AX, 48(SP)
+	JL         fetched_145
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	ADDQ       R10, R9
+	SUBQ       $0x04, AX
+	JMP        rest_144
+
+fetched_145:
 	TESTQ R11, R11
-	JZ    done_129
+	JZ    done_147
 
-last_128:
+last_146:
 	VMOVUPS      (DX), Z5
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z6
@@ -2500,13 +2625,13 @@ last_128:
 	VFMADD231PS  Z6, Z5, Z4
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_128
+	JNZ          last_146
 
-done_129:
+done_147:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_130
+	JE        full_148
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -2515,7 +2640,7 @@ done_129:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_132
+	JZ        overwrite_150
 	VMOVUPS.Z (CX), K1, Z5
 	VADDPS    Z5, Z0, Z0
 	ADDQ      DX, CX
@@ -2533,10 +2658,10 @@ done_129:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_132:
+overwrite_150:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_133
+	JZ           free_151
 	VBROADCASTSS 252(AX), Z5
 	VBROADCASTSS 256(AX), Z6
 	VMAXPS       Z0, Z5, Z0
@@ -2550,7 +2675,7 @@ overwrite_132:
 	VMAXPS       Z4, Z5, Z4
 	VMINPS       Z4, Z6, Z4
 
-free_133:
+free_151:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -2565,14 +2690,14 @@ free_133:
 	VMOVUPS Z4, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_131
+	JMP     done_149
 
-full_130:
+full_148:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_134
+	JZ     overwrite_152
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -2585,10 +2710,10 @@ full_130:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_134:
+overwrite_152:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_135
+	JZ           free_153
 	VBROADCASTSS 252(AX), Z5
 	VBROADCASTSS 256(AX), Z6
 	VMAXPS       Z0, Z5, Z0
@@ -2602,7 +2727,7 @@ overwrite_134:
 	VMAXPS       Z4, Z5, Z4
 	VMINPS       Z4, Z6, Z4
 
-free_135:
+free_153:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -2618,12 +2743,12 @@ free_135:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_131:
+done_149:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_121
+	JNZ  tile_137
 	VZEROUPPER
 	RET
 
@@ -2642,7 +2767,7 @@ TEXT ·gemmTile5x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_136:
+tile_154:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -2672,9 +2797,9 @@ tile_136:
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R11, 40(SP)
-	JLE    none_138
+	JLE    none_156
 
-loop_137:
+loop_155:
 	PREFETCHT1   (R9)
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
@@ -2759,9 +2884,9 @@ loop_137:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, 40(SP)
-	JG           loop_137
+	JG           loop_155
 
-none_138:
+none_156:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R10
@@ -2769,17 +2894,17 @@ none_138:
 	IMUL3Q $0x05, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
-	JNE    below_139
+	JNE    below_157
 	MOVQ   144(AX), R9
 
-below_139:
+below_157:
 	MOVQ $+3, 40(SP)
 	LEAQ -8(R11), AX
 	MOVQ AX, 48(SP)
 	CMPQ R11, 40(SP)
-	JLE  none_141
+	JLE  none_159
 
-loop_140:
+loop_158:
 	PREFETCHT0   (R9)
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
@@ -2844,10 +2969,10 @@ loop_140:
 	PREFETCHT0   64(R9)
 	ADDQ         R10, R9
 	CMPQ         R11, 48(SP)
-	JG           more_142
+	JG           more_160
 	XORQ         R10, R10
 
-more_142:
+more_160:
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
 	ADDQ         DI, DX
@@ -2869,13 +2994,28 @@ more_142:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, 40(SP)
-	JG           loop_140
+	JG           loop_158
 
-none_141:
+none_159:
+	MOVQ R11, AX
+
+rest_161:
+	CMPQ       AX, 48(SP)
+	JL         fetched_162
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	ADDQ       R10, R9
+	SUBQ       $0x04, AX
+	JMP        rest_161
+
+fetched_162:
 	TESTQ R11, R11
-	JZ    done_144
+	JZ    done_164
 
-last_143:
+last_163:
 	VMOVUPS      (DX), Z10
 	VMOVUPS      64(DX), Z11
 	ADDQ         DI, DX
@@ -2896,13 +3036,13 @@ last_143:
 	VFMADD231PS  Z12, Z11, Z9
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_143
+	JNZ          last_163
 
-done_144:
+done_164:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_145
+	JE        full_165
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -2911,7 +3051,7 @@ done_144:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_147
+	JZ        overwrite_167
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z10
 	VADDPS    Z10, Z1, Z1
@@ -2934,10 +3074,10 @@ done_144:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_147:
+overwrite_167:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_148
+	JZ           free_168
 	VBROADCASTSS 252(AX), Z10
 	VBROADCASTSS 256(AX), Z11
 	VMAXPS       Z0, Z10, Z0
@@ -2961,7 +3101,7 @@ overwrite_147:
 	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
 
-free_148:
+free_168:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -2981,14 +3121,14 @@ free_148:
 	VMOVUPS Z9, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_146
+	JMP     done_166
 
-full_145:
+full_165:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_149
+	JZ     overwrite_169
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -3006,10 +3146,10 @@ full_145:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_149:
+overwrite_169:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_150
+	JZ           free_170
 	VBROADCASTSS 252(AX), Z10
 	VBROADCASTSS 256(AX), Z11
 	VMAXPS       Z0, Z10, Z0
@@ -3033,7 +3173,7 @@ overwrite_149:
 	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
 
-free_150:
+free_170:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -3054,12 +3194,12 @@ free_150:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_146:
+done_166:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_136
+	JNZ  tile_154
 	VZEROUPPER
 	RET
 
@@ -3078,7 +3218,7 @@ TEXT ·gemmTile6x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_151:
+tile_171:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -3105,9 +3245,9 @@ tile_151:
 	ADDQ   R12, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R12, 40(SP)
-	JLE    none_153
+	JLE    none_173
 
-loop_152:
+loop_172:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
@@ -3174,9 +3314,9 @@ loop_152:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, 40(SP)
-	JG           loop_152
+	JG           loop_172
 
-none_153:
+none_173:
 	MOVQ   R10, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R11
@@ -3184,17 +3324,17 @@ none_153:
 	IMUL3Q $0x06, R11, R10
 	ADDQ   8(SP), R10
 	CMPQ   32(SP), $0x01
-	JNE    below_154
+	JNE    below_174
 	MOVQ   144(AX), R10
 
-below_154:
+below_174:
 	MOVQ $+3, 40(SP)
 	LEAQ -8(R12), AX
 	MOVQ AX, 48(SP)
 	CMPQ R12, 40(SP)
-	JLE  none_156
+	JLE  none_176
 
-loop_155:
+loop_175:
 	PREFETCHT0   (R10)
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
@@ -3245,10 +3385,10 @@ loop_155:
 	ADDQ         SI, CX
 	ADDQ         R11, R10
 	CMPQ         R12, 48(SP)
-	JG           more_157
+	JG           more_177
 	XORQ         R11, R11
 
-more_157:
+more_177:
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z7
@@ -3266,13 +3406,26 @@ more_157:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, 40(SP)
-	JG           loop_155
+	JG           loop_175
 
-none_156:
+none_176:
+	MOVQ R12, AX
+
+rest_178:
+	CMPQ       AX, 48(SP)
+	JL         fetched_179
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	SUBQ       $0x04, AX
+	JMP        rest_178
+
+fetched_179:
 	TESTQ R12, R12
-	JZ    done_159
+	JZ    done_181
 
-last_158:
+last_180:
 	VMOVUPS      (DX), Z6
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z7
@@ -3289,13 +3442,13 @@ last_158:
 	VFMADD231PS  Z7, Z6, Z5
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_158
+	JNZ          last_180
 
-done_159:
+done_181:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_160
+	JE        full_182
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -3304,7 +3457,7 @@ done_159:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_162
+	JZ        overwrite_184
 	VMOVUPS.Z (CX), K1, Z6
 	VADDPS    Z6, Z0, Z0
 	ADDQ      DX, CX
@@ -3325,10 +3478,10 @@ done_159:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_162:
+overwrite_184:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_163
+	JZ           free_185
 	VBROADCASTSS 252(AX), Z6
 	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
@@ -3344,7 +3497,7 @@ overwrite_162:
 	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
 
-free_163:
+free_185:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -3361,14 +3514,14 @@ free_163:
 	VMOVUPS Z5, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_161
+	JMP     done_183
 
-full_160:
+full_182:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_164
+	JZ     overwrite_186
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -3383,10 +3536,10 @@ full_160:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_164:
+overwrite_186:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_165
+	JZ           free_187
 	VBROADCASTSS 252(AX), Z6
 	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
@@ -3402,7 +3555,7 @@ overwrite_164:
 	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
 
-free_165:
+free_187:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -3420,12 +3573,12 @@ free_165:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_161:
+done_183:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_151
+	JNZ  tile_171
 	VZEROUPPER
 	RET
 
@@ -3444,7 +3597,7 @@ TEXT ·gemmTile6x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_166:
+tile_188:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -3477,9 +3630,9 @@ tile_166:
 	ADDQ   R12, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R12, 40(SP)
-	JLE    none_168
+	JLE    none_190
 
-loop_167:
+loop_189:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
@@ -3576,9 +3729,9 @@ loop_167:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, 40(SP)
-	JG           loop_167
+	JG           loop_189
 
-none_168:
+none_190:
 	MOVQ   R10, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R11
@@ -3586,17 +3739,17 @@ none_168:
 	IMUL3Q $0x06, R11, R10
 	ADDQ   8(SP), R10
 	CMPQ   32(SP), $0x01
-	JNE    below_169
+	JNE    below_191
 	MOVQ   144(AX), R10
 
-below_169:
+below_191:
 	MOVQ $+3, 40(SP)
 	LEAQ -8(R12), AX
 	MOVQ AX, 48(SP)
 	CMPQ R12, 40(SP)
-	JLE  none_171
+	JLE  none_193
 
-loop_170:
+loop_192:
 	PREFETCHT0   (R10)
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
@@ -3670,10 +3823,10 @@ loop_170:
 	PREFETCHT0   64(R10)
 	ADDQ         R11, R10
 	CMPQ         R12, 48(SP)
-	JG           more_172
+	JG           more_194
 	XORQ         R11, R11
 
-more_172:
+more_194:
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
 	ADDQ         DI, DX
@@ -3698,13 +3851,28 @@ more_172:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, 40(SP)
-	JG           loop_170
+	JG           loop_192
 
-none_171:
+none_193:
+	MOVQ R12, AX
+
+rest_195:
+	CMPQ       AX, 48(SP)
+	JL         fetched_196
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	SUBQ       $0x04, AX
+	JMP        rest_195
+
+fetched_196:
 	TESTQ R12, R12
-	JZ    done_174
+	JZ    done_198
 
-last_173:
+last_197:
 	VMOVUPS      (DX), Z12
 	VMOVUPS      64(DX), Z13
 	ADDQ         DI, DX
@@ -3728,13 +3896,13 @@ last_173:
 	VFMADD231PS  Z14, Z13, Z11
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_173
+	JNZ          last_197
 
-done_174:
+done_198:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_175
+	JE        full_199
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -3743,7 +3911,7 @@ done_174:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_177
+	JZ        overwrite_201
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z12
 	VADDPS    Z12, Z1, Z1
@@ -3770,10 +3938,10 @@ done_174:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_177:
+overwrite_201:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_178
+	JZ           free_202
 	VBROADCASTSS 252(AX), Z12
 	VBROADCASTSS 256(AX), Z13
 	VMAXPS       Z0, Z12, Z0
@@ -3801,7 +3969,7 @@ overwrite_177:
 	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
 
-free_178:
+free_202:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -3824,14 +3992,14 @@ free_178:
 	VMOVUPS Z11, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_176
+	JMP     done_200
 
-full_175:
+full_199:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_179
+	JZ     overwrite_203
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -3852,10 +4020,10 @@ full_175:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_179:
+overwrite_203:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_180
+	JZ           free_204
 	VBROADCASTSS 252(AX), Z12
 	VBROADCASTSS 256(AX), Z13
 	VMAXPS       Z0, Z12, Z0
@@ -3883,7 +4051,7 @@ overwrite_179:
 	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
 
-free_180:
+free_204:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -3907,12 +4075,12 @@ free_180:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_176:
+done_200:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_166
+	JNZ  tile_188
 	VZEROUPPER
 	RET
 
@@ -3931,7 +4099,7 @@ TEXT ·gemmTile7x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_181:
+tile_205:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -3959,9 +4127,9 @@ tile_181:
 	ADDQ   R12, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R12, 40(SP)
-	JLE    none_183
+	JLE    none_207
 
-loop_182:
+loop_206:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
@@ -4036,9 +4204,9 @@ loop_182:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, 40(SP)
-	JG           loop_182
+	JG           loop_206
 
-none_183:
+none_207:
 	MOVQ   R10, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R11
@@ -4046,17 +4214,17 @@ none_183:
 	IMUL3Q $0x07, R11, R10
 	ADDQ   8(SP), R10
 	CMPQ   32(SP), $0x01
-	JNE    below_184
+	JNE    below_208
 	MOVQ   144(AX), R10
 
-below_184:
+below_208:
 	MOVQ $+3, 40(SP)
 	LEAQ -12(R12), AX
 	MOVQ AX, 48(SP)
 	CMPQ R12, 40(SP)
-	JLE  none_186
+	JLE  none_210
 
-loop_185:
+loop_209:
 	PREFETCHT0   (R10)
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
@@ -4113,10 +4281,10 @@ loop_185:
 	ADDQ         SI, CX
 	ADDQ         R11, R10
 	CMPQ         R12, 48(SP)
-	JG           more_187
+	JG           more_211
 	XORQ         R11, R11
 
-more_187:
+more_211:
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z8
@@ -4136,13 +4304,26 @@ more_187:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, 40(SP)
-	JG           loop_185
+	JG           loop_209
 
-none_186:
+none_210:
+	MOVQ R12, AX
+
+rest_212:
+	CMPQ       AX, 48(SP)
+	JL         fetched_213
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	ADDQ       R11, R10
+	SUBQ       $0x04, AX
+	JMP        rest_212
+
+fetched_213:
 	TESTQ R12, R12
-	JZ    done_189
+	JZ    done_215
 
-last_188:
+last_214:
 	VMOVUPS      (DX), Z7
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z8
@@ -4161,13 +4342,13 @@ last_188:
 	VFMADD231PS  Z8, Z7, Z6
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_188
+	JNZ          last_214
 
-done_189:
+done_215:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_190
+	JE        full_216
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -4176,7 +4357,7 @@ done_189:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_192
+	JZ        overwrite_218
 	VMOVUPS.Z (CX), K1, Z7
 	VADDPS    Z7, Z0, Z0
 	ADDQ      DX, CX
@@ -4200,10 +4381,10 @@ done_189:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_192:
+overwrite_218:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_193
+	JZ           free_219
 	VBROADCASTSS 252(AX), Z7
 	VBROADCASTSS 256(AX), Z8
 	VMAXPS       Z0, Z7, Z0
@@ -4221,7 +4402,7 @@ overwrite_192:
 	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
 
-free_193:
+free_219:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -4240,14 +4421,14 @@ free_193:
 	VMOVUPS Z6, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_191
+	JMP     done_217
 
-full_190:
+full_216:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_194
+	JZ     overwrite_220
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -4264,10 +4445,10 @@ full_190:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_194:
+overwrite_220:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_195
+	JZ           free_221
 	VBROADCASTSS 252(AX), Z7
 	VBROADCASTSS 256(AX), Z8
 	VMAXPS       Z0, Z7, Z0
@@ -4285,7 +4466,7 @@ overwrite_194:
 	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
 
-free_195:
+free_221:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -4305,12 +4486,12 @@ free_195:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_191:
+done_217:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_181
+	JNZ  tile_205
 	VZEROUPPER
 	RET
 
@@ -4329,7 +4510,7 @@ TEXT ·gemmTile7x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_196:
+tile_222:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -4364,9 +4545,9 @@ tile_196:
 	ADDQ   R12, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R12, 40(SP)
-	JLE    none_198
+	JLE    none_224
 
-loop_197:
+loop_223:
 	PREFETCHT1   (R10)
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
@@ -4475,9 +4656,9 @@ loop_197:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, 40(SP)
-	JG           loop_197
+	JG           loop_223
 
-none_198:
+none_224:
 	MOVQ   R10, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R11
@@ -4485,17 +4666,17 @@ none_198:
 	IMUL3Q $0x07, R11, R10
 	ADDQ   8(SP), R10
 	CMPQ   32(SP), $0x01
-	JNE    below_199
+	JNE    below_225
 	MOVQ   144(AX), R10
 
-below_199:
+below_225:
 	MOVQ $+3, 40(SP)
 	LEAQ -12(R12), AX
 	MOVQ AX, 48(SP)
 	CMPQ R12, 40(SP)
-	JLE  none_201
+	JLE  none_227
 
-loop_200:
+loop_226:
 	PREFETCHT0   (R10)
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
@@ -4578,10 +4759,10 @@ loop_200:
 	PREFETCHT0   64(R10)
 	ADDQ         R11, R10
 	CMPQ         R12, 48(SP)
-	JG           more_202
+	JG           more_228
 	XORQ         R11, R11
 
-more_202:
+more_228:
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
 	ADDQ         DI, DX
@@ -4609,13 +4790,28 @@ more_202:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R12
 	CMPQ         R12, 40(SP)
-	JG           loop_200
+	JG           loop_226
 
-none_201:
+none_227:
+	MOVQ R12, AX
+
+rest_229:
+	CMPQ       AX, 48(SP)
+	JL         fetched_230
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	PREFETCHT0 (R10)
+	PREFETCHT0 64(R10)
+	ADDQ       R11, R10
+	SUBQ       $0x04, AX
+	JMP        rest_229
+
+fetched_230:
 	TESTQ R12, R12
-	JZ    done_204
+	JZ    done_232
 
-last_203:
+last_231:
 	VMOVUPS      (DX), Z14
 	VMOVUPS      64(DX), Z15
 	ADDQ         DI, DX
@@ -4642,13 +4838,13 @@ last_203:
 	VFMADD231PS  Z16, Z15, Z13
 	ADDQ         SI, CX
 	DECQ         R12
-	JNZ          last_203
+	JNZ          last_231
 
-done_204:
+done_232:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_205
+	JE        full_233
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -4657,7 +4853,7 @@ done_204:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_207
+	JZ        overwrite_235
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z14
 	VADDPS    Z14, Z1, Z1
@@ -4688,10 +4884,10 @@ done_204:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_207:
+overwrite_235:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_208
+	JZ           free_236
 	VBROADCASTSS 252(AX), Z14
 	VBROADCASTSS 256(AX), Z15
 	VMAXPS       Z0, Z14, Z0
@@ -4723,7 +4919,7 @@ overwrite_207:
 	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
 
-free_208:
+free_236:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -4749,14 +4945,14 @@ free_208:
 	VMOVUPS Z13, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_206
+	JMP     done_234
 
-full_205:
+full_233:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_209
+	JZ     overwrite_237
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -4780,10 +4976,10 @@ full_205:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_209:
+overwrite_237:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_210
+	JZ           free_238
 	VBROADCASTSS 252(AX), Z14
 	VBROADCASTSS 256(AX), Z15
 	VMAXPS       Z0, Z14, Z0
@@ -4815,7 +5011,7 @@ overwrite_209:
 	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
 
-free_210:
+free_238:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -4842,12 +5038,12 @@ free_210:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_206:
+done_234:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_196
+	JNZ  tile_222
 	VZEROUPPER
 	RET
 
@@ -4866,7 +5062,7 @@ TEXT ·gemmTile8x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_211:
+tile_239:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -4896,9 +5092,9 @@ tile_211:
 	ADDQ   R13, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R13, 40(SP)
-	JLE    none_213
+	JLE    none_241
 
-loop_212:
+loop_240:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
@@ -4981,9 +5177,9 @@ loop_212:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, 40(SP)
-	JG           loop_212
+	JG           loop_240
 
-none_213:
+none_241:
 	MOVQ   R11, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R12
@@ -4991,17 +5187,17 @@ none_213:
 	IMUL3Q $0x08, R12, R11
 	ADDQ   8(SP), R11
 	CMPQ   32(SP), $0x01
-	JNE    below_214
+	JNE    below_242
 	MOVQ   144(AX), R11
 
-below_214:
+below_242:
 	MOVQ $+3, 40(SP)
 	LEAQ -12(R13), AX
 	MOVQ AX, 48(SP)
 	CMPQ R13, 40(SP)
-	JLE  none_216
+	JLE  none_244
 
-loop_215:
+loop_243:
 	PREFETCHT0   (R11)
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
@@ -5064,10 +5260,10 @@ loop_215:
 	ADDQ         SI, CX
 	ADDQ         R12, R11
 	CMPQ         R13, 48(SP)
-	JG           more_217
+	JG           more_245
 	XORQ         R12, R12
 
-more_217:
+more_245:
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z9
@@ -5089,13 +5285,26 @@ more_217:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, 40(SP)
-	JG           loop_215
+	JG           loop_243
 
-none_216:
+none_244:
+	MOVQ R13, AX
+
+rest_246:
+	CMPQ       AX, 48(SP)
+	JL         fetched_247
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	SUBQ       $0x04, AX
+	JMP        rest_246
+
+fetched_247:
 	TESTQ R13, R13
-	JZ    done_219
+	JZ    done_249
 
-last_218:
+last_248:
 	VMOVUPS      (DX), Z8
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z9
@@ -5116,13 +5325,13 @@ last_218:
 	VFMADD231PS  Z9, Z8, Z7
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_218
+	JNZ          last_248
 
-done_219:
+done_249:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_220
+	JE        full_250
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -5131,7 +5340,7 @@ done_219:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_222
+	JZ        overwrite_252
 	VMOVUPS.Z (CX), K1, Z8
 	VADDPS    Z8, Z0, Z0
 	ADDQ      DX, CX
@@ -5158,10 +5367,10 @@ done_219:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_222:
+overwrite_252:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_223
+	JZ           free_253
 	VBROADCASTSS 252(AX), Z8
 	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
@@ -5181,7 +5390,7 @@ overwrite_222:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_223:
+free_253:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -5202,14 +5411,14 @@ free_223:
 	VMOVUPS Z7, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_221
+	JMP     done_251
 
-full_220:
+full_250:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_224
+	JZ     overwrite_254
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -5228,10 +5437,10 @@ full_220:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_224:
+overwrite_254:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_225
+	JZ           free_255
 	VBROADCASTSS 252(AX), Z8
 	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
@@ -5251,7 +5460,7 @@ overwrite_224:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_225:
+free_255:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -5273,12 +5482,12 @@ free_225:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_221:
+done_251:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_211
+	JNZ  tile_239
 	VZEROUPPER
 	RET
 
@@ -5297,7 +5506,7 @@ TEXT ·gemmTile8x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_226:
+tile_256:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -5335,9 +5544,9 @@ tile_226:
 	ADDQ   R13, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R13, 40(SP)
-	JLE    none_228
+	JLE    none_258
 
-loop_227:
+loop_257:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
@@ -5458,9 +5667,9 @@ loop_227:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, 40(SP)
-	JG           loop_227
+	JG           loop_257
 
-none_228:
+none_258:
 	MOVQ   R11, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R12
@@ -5468,17 +5677,17 @@ none_228:
 	IMUL3Q $0x08, R12, R11
 	ADDQ   8(SP), R11
 	CMPQ   32(SP), $0x01
-	JNE    below_229
+	JNE    below_259
 	MOVQ   144(AX), R11
 
-below_229:
+below_259:
 	MOVQ $+3, 40(SP)
 	LEAQ -12(R13), AX
 	MOVQ AX, 48(SP)
 	CMPQ R13, 40(SP)
-	JLE  none_231
+	JLE  none_261
 
-loop_230:
+loop_260:
 	PREFETCHT0   (R11)
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
@@ -5570,10 +5779,10 @@ loop_230:
 	PREFETCHT0   64(R11)
 	ADDQ         R12, R11
 	CMPQ         R13, 48(SP)
-	JG           more_232
+	JG           more_262
 	XORQ         R12, R12
 
-more_232:
+more_262:
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
 	ADDQ         DI, DX
@@ -5604,13 +5813,28 @@ more_232:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, 40(SP)
-	JG           loop_230
+	JG           loop_260
 
-none_231:
+none_261:
+	MOVQ R13, AX
+
+rest_263:
+	CMPQ       AX, 48(SP)
+	JL         fetched_264
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	SUBQ       $0x04, AX
+	JMP        rest_263
+
+fetched_264:
 	TESTQ R13, R13
-	JZ    done_234
+	JZ    done_266
 
-last_233:
+last_265:
 	VMOVUPS      (DX), Z16
 	VMOVUPS      64(DX), Z17
 	ADDQ         DI, DX
@@ -5640,13 +5864,13 @@ last_233:
 	VFMADD231PS  Z18, Z17, Z15
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_233
+	JNZ          last_265
 
-done_234:
+done_266:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_235
+	JE        full_267
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -5655,7 +5879,7 @@ done_234:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_237
+	JZ        overwrite_269
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z16
 	VADDPS    Z16, Z1, Z1
@@ -5690,10 +5914,10 @@ done_234:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_237:
+overwrite_269:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_238
+	JZ           free_270
 	VBROADCASTSS 252(AX), Z16
 	VBROADCASTSS 256(AX), Z17
 	VMAXPS       Z0, Z16, Z0
@@ -5729,7 +5953,7 @@ overwrite_237:
 	VMAXPS       Z15, Z16, Z15
 	VMINPS       Z15, Z17, Z15
 
-free_238:
+free_270:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -5758,14 +5982,14 @@ free_238:
 	VMOVUPS Z15, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_236
+	JMP     done_268
 
-full_235:
+full_267:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_239
+	JZ     overwrite_271
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -5792,10 +6016,10 @@ full_235:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_239:
+overwrite_271:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_240
+	JZ           free_272
 	VBROADCASTSS 252(AX), Z16
 	VBROADCASTSS 256(AX), Z17
 	VMAXPS       Z0, Z16, Z0
@@ -5831,7 +6055,7 @@ overwrite_239:
 	VMAXPS       Z15, Z16, Z15
 	VMINPS       Z15, Z17, Z15
 
-free_240:
+free_272:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -5861,12 +6085,12 @@ free_240:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_236:
+done_268:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_226
+	JNZ  tile_256
 	VZEROUPPER
 	RET
 
@@ -5885,7 +6109,7 @@ TEXT ·gemmTile9x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_241:
+tile_273:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -5916,9 +6140,9 @@ tile_241:
 	ADDQ   R13, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R13, 40(SP)
-	JLE    none_243
+	JLE    none_275
 
-loop_242:
+loop_274:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
@@ -6009,9 +6233,9 @@ loop_242:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, 40(SP)
-	JG           loop_242
+	JG           loop_274
 
-none_243:
+none_275:
 	MOVQ   R11, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R12
@@ -6019,17 +6243,17 @@ none_243:
 	IMUL3Q $0x09, R12, R11
 	ADDQ   8(SP), R11
 	CMPQ   32(SP), $0x01
-	JNE    below_244
+	JNE    below_276
 	MOVQ   144(AX), R11
 
-below_244:
+below_276:
 	MOVQ $+3, 40(SP)
 	LEAQ -16(R13), AX
 	MOVQ AX, 48(SP)
 	CMPQ R13, 40(SP)
-	JLE  none_246
+	JLE  none_278
 
-loop_245:
+loop_277:
 	PREFETCHT0   (R11)
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
@@ -6098,10 +6322,10 @@ loop_245:
 	ADDQ         SI, CX
 	ADDQ         R12, R11
 	CMPQ         R13, 48(SP)
-	JG           more_247
+	JG           more_279
 	XORQ         R12, R12
 
-more_247:
+more_279:
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z10
@@ -6125,13 +6349,26 @@ more_247:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, 40(SP)
-	JG           loop_245
+	JG           loop_277
 
-none_246:
+none_278:
+	MOVQ R13, AX
+
+rest_280:
+	CMPQ       AX, 48(SP)
+	JL         fetched_281
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	ADDQ       R12, R11
+	SUBQ       $0x04, AX
+	JMP        rest_280
+
+fetched_281:
 	TESTQ R13, R13
-	JZ    done_249
+	JZ    done_283
 
-last_248:
+last_282:
 	VMOVUPS      (DX), Z9
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z10
@@ -6154,13 +6391,13 @@ last_248:
 	VFMADD231PS  Z10, Z9, Z8
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_248
+	JNZ          last_282
 
-done_249:
+done_283:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_250
+	JE        full_284
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -6169,7 +6406,7 @@ done_249:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_252
+	JZ        overwrite_286
 	VMOVUPS.Z (CX), K1, Z9
 	VADDPS    Z9, Z0, Z0
 	ADDQ      DX, CX
@@ -6199,10 +6436,10 @@ done_249:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_252:
+overwrite_286:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_253
+	JZ           free_287
 	VBROADCASTSS 252(AX), Z9
 	VBROADCASTSS 256(AX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -6224,7 +6461,7 @@ overwrite_252:
 	VMAXPS       Z8, Z9, Z8
 	VMINPS       Z8, Z10, Z8
 
-free_253:
+free_287:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -6247,14 +6484,14 @@ free_253:
 	VMOVUPS Z8, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_251
+	JMP     done_285
 
-full_250:
+full_284:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_254
+	JZ     overwrite_288
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -6275,10 +6512,10 @@ full_250:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_254:
+overwrite_288:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_255
+	JZ           free_289
 	VBROADCASTSS 252(AX), Z9
 	VBROADCASTSS 256(AX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -6300,7 +6537,7 @@ overwrite_254:
 	VMAXPS       Z8, Z9, Z8
 	VMINPS       Z8, Z10, Z8
 
-free_255:
+free_289:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -6324,12 +6561,12 @@ free_255:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_251:
+done_285:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_241
+	JNZ  tile_273
 	VZEROUPPER
 	RET
 
@@ -6348,7 +6585,7 @@ TEXT ·gemmTile9x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_256:
+tile_290:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -6388,9 +6625,9 @@ tile_256:
 	ADDQ   R13, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R13, 40(SP)
-	JLE    none_258
+	JLE    none_292
 
-loop_257:
+loop_291:
 	PREFETCHT1   (R11)
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
@@ -6523,9 +6760,9 @@ loop_257:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, 40(SP)
-	JG           loop_257
+	JG           loop_291
 
-none_258:
+none_292:
 	MOVQ   R11, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R12
@@ -6533,17 +6770,17 @@ none_258:
 	IMUL3Q $0x09, R12, R11
 	ADDQ   8(SP), R11
 	CMPQ   32(SP), $0x01
-	JNE    below_259
+	JNE    below_293
 	MOVQ   144(AX), R11
 
-below_259:
+below_293:
 	MOVQ $+3, 40(SP)
 	LEAQ -16(R13), AX
 	MOVQ AX, 48(SP)
 	CMPQ R13, 40(SP)
-	JLE  none_261
+	JLE  none_295
 
-loop_260:
+loop_294:
 	PREFETCHT0   (R11)
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
@@ -6644,10 +6881,10 @@ loop_260:
 	PREFETCHT0   64(R11)
 	ADDQ         R12, R11
 	CMPQ         R13, 48(SP)
-	JG           more_262
+	JG           more_296
 	XORQ         R12, R12
 
-more_262:
+more_296:
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
 	ADDQ         DI, DX
@@ -6681,13 +6918,28 @@ more_262:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R13
 	CMPQ         R13, 40(SP)
-	JG           loop_260
+	JG           loop_294
 
-none_261:
+none_295:
+	MOVQ R13, AX
+
+rest_297:
+	CMPQ       AX, 48(SP)
+	JL         fetched_298
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	PREFETCHT0 (R11)
+	PREFETCHT0 64(R11)
+	ADDQ       R12, R11
+	SUBQ       $0x04, AX
+	JMP        rest_297
+
+fetched_298:
 	TESTQ R13, R13
-	JZ    done_264
+	JZ    done_300
 
-last_263:
+last_299:
 	VMOVUPS      (DX), Z18
 	VMOVUPS      64(DX), Z19
 	ADDQ         DI, DX
@@ -6720,13 +6972,13 @@ last_263:
 	VFMADD231PS  Z20, Z19, Z17
 	ADDQ         SI, CX
 	DECQ         R13
-	JNZ          last_263
+	JNZ          last_299
 
-done_264:
+done_300:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_265
+	JE        full_301
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -6735,7 +6987,7 @@ done_264:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_267
+	JZ        overwrite_303
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z18
 	VADDPS    Z18, Z1, Z1
@@ -6774,10 +7026,10 @@ done_264:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_267:
+overwrite_303:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_268
+	JZ           free_304
 	VBROADCASTSS 252(AX), Z18
 	VBROADCASTSS 256(AX), Z19
 	VMAXPS       Z0, Z18, Z0
@@ -6817,7 +7069,7 @@ overwrite_267:
 	VMAXPS       Z17, Z18, Z17
 	VMINPS       Z17, Z19, Z17
 
-free_268:
+free_304:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -6849,14 +7101,14 @@ free_268:
 	VMOVUPS Z17, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_266
+	JMP     done_302
 
-full_265:
+full_301:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_269
+	JZ     overwrite_305
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -6886,10 +7138,10 @@ full_265:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_269:
+overwrite_305:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_270
+	JZ           free_306
 	VBROADCASTSS 252(AX), Z18
 	VBROADCASTSS 256(AX), Z19
 	VMAXPS       Z0, Z18, Z0
@@ -6929,7 +7181,7 @@ overwrite_269:
 	VMAXPS       Z17, Z18, Z17
 	VMINPS       Z17, Z19, Z17
 
-free_270:
+free_306:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -6962,12 +7214,12 @@ free_270:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_266:
+done_302:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_256
+	JNZ  tile_290
 	VZEROUPPER
 	RET
 
@@ -6986,7 +7238,7 @@ TEXT ·gemmTile10x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_271:
+tile_307:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -7019,9 +7271,9 @@ tile_271:
 	ADDQ   R14, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R14, 40(SP)
-	JLE    none_273
+	JLE    none_309
 
-loop_272:
+loop_308:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
@@ -7120,9 +7372,9 @@ loop_272:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, 40(SP)
-	JG           loop_272
+	JG           loop_308
 
-none_273:
+none_309:
 	MOVQ   R12, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R13
@@ -7130,17 +7382,17 @@ none_273:
 	IMUL3Q $0x0a, R13, R12
 	ADDQ   8(SP), R12
 	CMPQ   32(SP), $0x01
-	JNE    below_274
+	JNE    below_310
 	MOVQ   144(AX), R12
 
-below_274:
+below_310:
 	MOVQ $+3, 40(SP)
 	LEAQ -16(R14), AX
 	MOVQ AX, 48(SP)
 	CMPQ R14, 40(SP)
-	JLE  none_276
+	JLE  none_312
 
-loop_275:
+loop_311:
 	PREFETCHT0   (R12)
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
@@ -7215,10 +7467,10 @@ loop_275:
 	ADDQ         SI, CX
 	ADDQ         R13, R12
 	CMPQ         R14, 48(SP)
-	JG           more_277
+	JG           more_313
 	XORQ         R13, R13
 
-more_277:
+more_313:
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z11
@@ -7244,13 +7496,26 @@ more_277:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, 40(SP)
-	JG           loop_275
+	JG           loop_311
 
-none_276:
+none_312:
+	MOVQ R14, AX
+
+rest_314:
+	CMPQ       AX, 48(SP)
+	JL         fetched_315
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	SUBQ       $0x04, AX
+	JMP        rest_314
+
+fetched_315:
 	TESTQ R14, R14
-	JZ    done_279
+	JZ    done_317
 
-last_278:
+last_316:
 	VMOVUPS      (DX), Z10
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z11
@@ -7275,13 +7540,13 @@ last_278:
 	VFMADD231PS  Z11, Z10, Z9
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_278
+	JNZ          last_316
 
-done_279:
+done_317:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_280
+	JE        full_318
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -7290,7 +7555,7 @@ done_279:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_282
+	JZ        overwrite_320
 	VMOVUPS.Z (CX), K1, Z10
 	VADDPS    Z10, Z0, Z0
 	ADDQ      DX, CX
@@ -7323,10 +7588,10 @@ done_279:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_282:
+overwrite_320:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_283
+	JZ           free_321
 	VBROADCASTSS 252(AX), Z10
 	VBROADCASTSS 256(AX), Z11
 	VMAXPS       Z0, Z10, Z0
@@ -7350,7 +7615,7 @@ overwrite_282:
 	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
 
-free_283:
+free_321:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -7375,14 +7640,14 @@ free_283:
 	VMOVUPS Z9, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_281
+	JMP     done_319
 
-full_280:
+full_318:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_284
+	JZ     overwrite_322
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -7405,10 +7670,10 @@ full_280:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_284:
+overwrite_322:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_285
+	JZ           free_323
 	VBROADCASTSS 252(AX), Z10
 	VBROADCASTSS 256(AX), Z11
 	VMAXPS       Z0, Z10, Z0
@@ -7432,7 +7697,7 @@ overwrite_284:
 	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
 
-free_285:
+free_323:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -7458,12 +7723,12 @@ free_285:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_281:
+done_319:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_271
+	JNZ  tile_307
 	VZEROUPPER
 	RET
 
@@ -7482,7 +7747,7 @@ TEXT ·gemmTile10x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_286:
+tile_324:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -7525,9 +7790,9 @@ tile_286:
 	ADDQ   R14, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R14, 40(SP)
-	JLE    none_288
+	JLE    none_326
 
-loop_287:
+loop_325:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
@@ -7672,9 +7937,9 @@ loop_287:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, 40(SP)
-	JG           loop_287
+	JG           loop_325
 
-none_288:
+none_326:
 	MOVQ   R12, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R13
@@ -7682,17 +7947,17 @@ none_288:
 	IMUL3Q $0x0a, R13, R12
 	ADDQ   8(SP), R12
 	CMPQ   32(SP), $0x01
-	JNE    below_289
+	JNE    below_327
 	MOVQ   144(AX), R12
 
-below_289:
+below_327:
 	MOVQ $+3, 40(SP)
 	LEAQ -16(R14), AX
 	MOVQ AX, 48(SP)
 	CMPQ R14, 40(SP)
-	JLE  none_291
+	JLE  none_329
 
-loop_290:
+loop_328:
 	PREFETCHT0   (R12)
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
@@ -7802,10 +8067,10 @@ loop_290:
 	PREFETCHT0   64(R12)
 	ADDQ         R13, R12
 	CMPQ         R14, 48(SP)
-	JG           more_292
+	JG           more_330
 	XORQ         R13, R13
 
-more_292:
+more_330:
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
 	ADDQ         DI, DX
@@ -7842,13 +8107,28 @@ more_292:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, 40(SP)
-	JG           loop_290
+	JG           loop_328
 
-none_291:
+none_329:
+	MOVQ R14, AX
+
+rest_331:
+	CMPQ       AX, 48(SP)
+	JL         fetched_332
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	SUBQ       $0x04, AX
+	JMP        rest_331
+
+fetched_332:
 	TESTQ R14, R14
-	JZ    done_294
+	JZ    done_334
 
-last_293:
+last_333:
 	VMOVUPS      (DX), Z20
 	VMOVUPS      64(DX), Z21
 	ADDQ         DI, DX
@@ -7884,13 +8164,13 @@ last_293:
 	VFMADD231PS  Z22, Z21, Z19
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_293
+	JNZ          last_333
 
-done_294:
+done_334:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_295
+	JE        full_335
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -7899,7 +8179,7 @@ done_294:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_297
+	JZ        overwrite_337
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z20
 	VADDPS    Z20, Z1, Z1
@@ -7942,10 +8222,10 @@ done_294:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_297:
+overwrite_337:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_298
+	JZ           free_338
 	VBROADCASTSS 252(AX), Z20
 	VBROADCASTSS 256(AX), Z21
 	VMAXPS       Z0, Z20, Z0
@@ -7989,7 +8269,7 @@ overwrite_297:
 	VMAXPS       Z19, Z20, Z19
 	VMINPS       Z19, Z21, Z19
 
-free_298:
+free_338:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -8024,14 +8304,14 @@ free_298:
 	VMOVUPS Z19, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_296
+	JMP     done_336
 
-full_295:
+full_335:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_299
+	JZ     overwrite_339
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -8064,10 +8344,10 @@ full_295:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_299:
+overwrite_339:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_300
+	JZ           free_340
 	VBROADCASTSS 252(AX), Z20
 	VBROADCASTSS 256(AX), Z21
 	VMAXPS       Z0, Z20, Z0
@@ -8111,7 +8391,7 @@ overwrite_299:
 	VMAXPS       Z19, Z20, Z19
 	VMINPS       Z19, Z21, Z19
 
-free_300:
+free_340:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -8147,12 +8427,12 @@ free_300:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_296:
+done_336:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_286
+	JNZ  tile_324
 	VZEROUPPER
 	RET
 
@@ -8171,7 +8451,7 @@ TEXT ·gemmTile11x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_301:
+tile_341:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -8205,9 +8485,9 @@ tile_301:
 	ADDQ   R14, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R14, 40(SP)
-	JLE    none_303
+	JLE    none_343
 
-loop_302:
+loop_342:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
@@ -8314,9 +8594,9 @@ loop_302:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, 40(SP)
-	JG           loop_302
+	JG           loop_342
 
-none_303:
+none_343:
 	MOVQ   R12, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R13
@@ -8324,17 +8604,17 @@ none_303:
 	IMUL3Q $0x0b, R13, R12
 	ADDQ   8(SP), R12
 	CMPQ   32(SP), $0x01
-	JNE    below_304
+	JNE    below_344
 	MOVQ   144(AX), R12
 
-below_304:
+below_344:
 	MOVQ $+3, 40(SP)
 	LEAQ -20(R14), AX
 	MOVQ AX, 48(SP)
 	CMPQ R14, 40(SP)
-	JLE  none_306
+	JLE  none_346
 
-loop_305:
+loop_345:
 	PREFETCHT0   (R12)
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
@@ -8415,10 +8695,10 @@ loop_305:
 	ADDQ         SI, CX
 	ADDQ         R13, R12
 	CMPQ         R14, 48(SP)
-	JG           more_307
+	JG           more_347
 	XORQ         R13, R13
 
-more_307:
+more_347:
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z12
@@ -8446,13 +8726,26 @@ more_307:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, 40(SP)
-	JG           loop_305
+	JG           loop_345
 
-none_306:
+none_346:
+	MOVQ R14, AX
+
+rest_348:
+	CMPQ       AX, 48(SP)
+	JL         fetched_349
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	ADDQ       R13, R12
+	SUBQ       $0x04, AX
+	JMP        rest_348
+
+fetched_349:
 	TESTQ R14, R14
-	JZ    done_309
+	JZ    done_351
 
-last_308:
+last_350:
 	VMOVUPS      (DX), Z11
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z12
@@ -8479,13 +8772,13 @@ last_308:
 	VFMADD231PS  Z12, Z11, Z10
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_308
+	JNZ          last_350
 
-done_309:
+done_351:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_310
+	JE        full_352
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -8494,7 +8787,7 @@ done_309:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_312
+	JZ        overwrite_354
 	VMOVUPS.Z (CX), K1, Z11
 	VADDPS    Z11, Z0, Z0
 	ADDQ      DX, CX
@@ -8530,10 +8823,10 @@ done_309:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_312:
+overwrite_354:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_313
+	JZ           free_355
 	VBROADCASTSS 252(AX), Z11
 	VBROADCASTSS 256(AX), Z12
 	VMAXPS       Z0, Z11, Z0
@@ -8559,7 +8852,7 @@ overwrite_312:
 	VMAXPS       Z10, Z11, Z10
 	VMINPS       Z10, Z12, Z10
 
-free_313:
+free_355:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -8586,14 +8879,14 @@ free_313:
 	VMOVUPS Z10, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_311
+	JMP     done_353
 
-full_310:
+full_352:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_314
+	JZ     overwrite_356
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -8618,10 +8911,10 @@ full_310:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_314:
+overwrite_356:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_315
+	JZ           free_357
 	VBROADCASTSS 252(AX), Z11
 	VBROADCASTSS 256(AX), Z12
 	VMAXPS       Z0, Z11, Z0
@@ -8647,7 +8940,7 @@ overwrite_314:
 	VMAXPS       Z10, Z11, Z10
 	VMINPS       Z10, Z12, Z10
 
-free_315:
+free_357:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -8675,12 +8968,12 @@ free_315:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_311:
+done_353:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_301
+	JNZ  tile_341
 	VZEROUPPER
 	RET
 
@@ -8699,7 +8992,7 @@ TEXT ·gemmTile11x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_316:
+tile_358:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -8744,9 +9037,9 @@ tile_316:
 	ADDQ   R14, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R14, 40(SP)
-	JLE    none_318
+	JLE    none_360
 
-loop_317:
+loop_359:
 	PREFETCHT1   (R12)
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
@@ -8903,9 +9196,9 @@ loop_317:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, 40(SP)
-	JG           loop_317
+	JG           loop_359
 
-none_318:
+none_360:
 	MOVQ   R12, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R13
@@ -8913,17 +9206,17 @@ none_318:
 	IMUL3Q $0x0b, R13, R12
 	ADDQ   8(SP), R12
 	CMPQ   32(SP), $0x01
-	JNE    below_319
+	JNE    below_361
 	MOVQ   144(AX), R12
 
-below_319:
+below_361:
 	MOVQ $+3, 40(SP)
 	LEAQ -20(R14), AX
 	MOVQ AX, 48(SP)
 	CMPQ R14, 40(SP)
-	JLE  none_321
+	JLE  none_363
 
-loop_320:
+loop_362:
 	PREFETCHT0   (R12)
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
@@ -9042,10 +9335,10 @@ loop_320:
 	PREFETCHT0   64(R12)
 	ADDQ         R13, R12
 	CMPQ         R14, 48(SP)
-	JG           more_322
+	JG           more_364
 	XORQ         R13, R13
 
-more_322:
+more_364:
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
 	ADDQ         DI, DX
@@ -9085,13 +9378,28 @@ more_322:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R14
 	CMPQ         R14, 40(SP)
-	JG           loop_320
+	JG           loop_362
 
-none_321:
+none_363:
+	MOVQ R14, AX
+
+rest_365:
+	CMPQ       AX, 48(SP)
+	JL         fetched_366
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	PREFETCHT0 (R12)
+	PREFETCHT0 64(R12)
+	ADDQ       R13, R12
+	SUBQ       $0x04, AX
+	JMP        rest_365
+
+fetched_366:
 	TESTQ R14, R14
-	JZ    done_324
+	JZ    done_368
 
-last_323:
+last_367:
 	VMOVUPS      (DX), Z22
 	VMOVUPS      64(DX), Z23
 	ADDQ         DI, DX
@@ -9130,13 +9438,13 @@ last_323:
 	VFMADD231PS  Z24, Z23, Z21
 	ADDQ         SI, CX
 	DECQ         R14
-	JNZ          last_323
+	JNZ          last_367
 
-done_324:
+done_368:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_325
+	JE        full_369
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -9145,7 +9453,7 @@ done_324:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_327
+	JZ        overwrite_371
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z22
 	VADDPS    Z22, Z1, Z1
@@ -9192,10 +9500,10 @@ done_324:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_327:
+overwrite_371:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_328
+	JZ           free_372
 	VBROADCASTSS 252(AX), Z22
 	VBROADCASTSS 256(AX), Z23
 	VMAXPS       Z0, Z22, Z0
@@ -9243,7 +9551,7 @@ overwrite_327:
 	VMAXPS       Z21, Z22, Z21
 	VMINPS       Z21, Z23, Z21
 
-free_328:
+free_372:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -9281,14 +9589,14 @@ free_328:
 	VMOVUPS Z21, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_326
+	JMP     done_370
 
-full_325:
+full_369:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_329
+	JZ     overwrite_373
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -9324,10 +9632,10 @@ full_325:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_329:
+overwrite_373:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_330
+	JZ           free_374
 	VBROADCASTSS 252(AX), Z22
 	VBROADCASTSS 256(AX), Z23
 	VMAXPS       Z0, Z22, Z0
@@ -9375,7 +9683,7 @@ overwrite_329:
 	VMAXPS       Z21, Z22, Z21
 	VMINPS       Z21, Z23, Z21
 
-free_330:
+free_374:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -9414,12 +9722,12 @@ free_330:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_326:
+done_370:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_316
+	JNZ  tile_358
 	VZEROUPPER
 	RET
 
@@ -9438,7 +9746,7 @@ TEXT ·gemmTile12x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_331:
+tile_375:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -9474,9 +9782,9 @@ tile_331:
 	ADDQ   R15, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R15, 40(SP)
-	JLE    none_333
+	JLE    none_377
 
-loop_332:
+loop_376:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
@@ -9591,9 +9899,9 @@ loop_332:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, 40(SP)
-	JG           loop_332
+	JG           loop_376
 
-none_333:
+none_377:
 	MOVQ   R13, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R14
@@ -9601,17 +9909,17 @@ none_333:
 	IMUL3Q $0x0c, R14, R13
 	ADDQ   8(SP), R13
 	CMPQ   32(SP), $0x01
-	JNE    below_334
+	JNE    below_378
 	MOVQ   144(AX), R13
 
-below_334:
+below_378:
 	MOVQ $+3, 40(SP)
 	LEAQ -20(R15), AX
 	MOVQ AX, 48(SP)
 	CMPQ R15, 40(SP)
-	JLE  none_336
+	JLE  none_380
 
-loop_335:
+loop_379:
 	PREFETCHT0   (R13)
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
@@ -9698,10 +10006,10 @@ loop_335:
 	ADDQ         SI, CX
 	ADDQ         R14, R13
 	CMPQ         R15, 48(SP)
-	JG           more_337
+	JG           more_381
 	XORQ         R14, R14
 
-more_337:
+more_381:
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z13
@@ -9731,13 +10039,26 @@ more_337:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, 40(SP)
-	JG           loop_335
+	JG           loop_379
 
-none_336:
+none_380:
+	MOVQ R15, AX
+
+rest_382:
+	CMPQ       AX, 48(SP)
+	JL         fetched_383
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	SUBQ       $0x04, AX
+	JMP        rest_382
+
+fetched_383:
 	TESTQ R15, R15
-	JZ    done_339
+	JZ    done_385
 
-last_338:
+last_384:
 	VMOVUPS      (DX), Z12
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z13
@@ -9766,13 +10087,13 @@ last_338:
 	VFMADD231PS  Z13, Z12, Z11
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_338
+	JNZ          last_384
 
-done_339:
+done_385:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_340
+	JE        full_386
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -9781,7 +10102,7 @@ done_339:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_342
+	JZ        overwrite_388
 	VMOVUPS.Z (CX), K1, Z12
 	VADDPS    Z12, Z0, Z0
 	ADDQ      DX, CX
@@ -9820,10 +10141,10 @@ done_339:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_342:
+overwrite_388:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_343
+	JZ           free_389
 	VBROADCASTSS 252(AX), Z12
 	VBROADCASTSS 256(AX), Z13
 	VMAXPS       Z0, Z12, Z0
@@ -9851,7 +10172,7 @@ overwrite_342:
 	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
 
-free_343:
+free_389:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -9880,14 +10201,14 @@ free_343:
 	VMOVUPS Z11, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_341
+	JMP     done_387
 
-full_340:
+full_386:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_344
+	JZ     overwrite_390
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -9914,10 +10235,10 @@ full_340:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_344:
+overwrite_390:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_345
+	JZ           free_391
 	VBROADCASTSS 252(AX), Z12
 	VBROADCASTSS 256(AX), Z13
 	VMAXPS       Z0, Z12, Z0
@@ -9945,7 +10266,7 @@ overwrite_344:
 	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
 
-free_345:
+free_391:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -9975,12 +10296,12 @@ free_345:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_341:
+done_387:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_331
+	JNZ  tile_375
 	VZEROUPPER
 	RET
 
@@ -9999,7 +10320,7 @@ TEXT ·gemmTile12x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_346:
+tile_392:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -10047,9 +10368,9 @@ tile_346:
 	ADDQ   R15, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R15, 40(SP)
-	JLE    none_348
+	JLE    none_394
 
-loop_347:
+loop_393:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
@@ -10218,9 +10539,9 @@ loop_347:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, 40(SP)
-	JG           loop_347
+	JG           loop_393
 
-none_348:
+none_394:
 	MOVQ   R13, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R14
@@ -10228,17 +10549,17 @@ none_348:
 	IMUL3Q $0x0c, R14, R13
 	ADDQ   8(SP), R13
 	CMPQ   32(SP), $0x01
-	JNE    below_349
+	JNE    below_395
 	MOVQ   144(AX), R13
 
-below_349:
+below_395:
 	MOVQ $+3, 40(SP)
 	LEAQ -20(R15), AX
 	MOVQ AX, 48(SP)
 	CMPQ R15, 40(SP)
-	JLE  none_351
+	JLE  none_397
 
-loop_350:
+loop_396:
 	PREFETCHT0   (R13)
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
@@ -10366,10 +10687,10 @@ loop_350:
 	PREFETCHT0   64(R13)
 	ADDQ         R14, R13
 	CMPQ         R15, 48(SP)
-	JG           more_352
+	JG           more_398
 	XORQ         R14, R14
 
-more_352:
+more_398:
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
 	ADDQ         DI, DX
@@ -10412,13 +10733,28 @@ more_352:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, 40(SP)
-	JG           loop_350
+	JG           loop_396
 
-none_351:
+none_397:
+	MOVQ R15, AX
+
+rest_399:
+	CMPQ       AX, 48(SP)
+	JL         fetched_400
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	SUBQ       $0x04, AX
+	JMP        rest_399
+
+fetched_400:
 	TESTQ R15, R15
-	JZ    done_354
+	JZ    done_402
 
-last_353:
+last_401:
 	VMOVUPS      (DX), Z24
 	VMOVUPS      64(DX), Z25
 	ADDQ         DI, DX
@@ -10460,13 +10796,13 @@ last_353:
 	VFMADD231PS  Z26, Z25, Z23
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_353
+	JNZ          last_401
 
-done_354:
+done_402:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_355
+	JE        full_403
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -10475,7 +10811,7 @@ done_354:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_357
+	JZ        overwrite_405
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z24
 	VADDPS    Z24, Z1, Z1
@@ -10526,10 +10862,10 @@ done_354:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_357:
+overwrite_405:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_358
+	JZ           free_406
 	VBROADCASTSS 252(AX), Z24
 	VBROADCASTSS 256(AX), Z25
 	VMAXPS       Z0, Z24, Z0
@@ -10581,7 +10917,7 @@ overwrite_357:
 	VMAXPS       Z23, Z24, Z23
 	VMINPS       Z23, Z25, Z23
 
-free_358:
+free_406:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -10622,14 +10958,14 @@ free_358:
 	VMOVUPS Z23, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_356
+	JMP     done_404
 
-full_355:
+full_403:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_359
+	JZ     overwrite_407
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -10668,10 +11004,10 @@ full_355:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_359:
+overwrite_407:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_360
+	JZ           free_408
 	VBROADCASTSS 252(AX), Z24
 	VBROADCASTSS 256(AX), Z25
 	VMAXPS       Z0, Z24, Z0
@@ -10723,7 +11059,7 @@ overwrite_359:
 	VMAXPS       Z23, Z24, Z23
 	VMINPS       Z23, Z25, Z23
 
-free_360:
+free_408:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -10765,12 +11101,12 @@ free_360:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_356:
+done_404:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_346
+	JNZ  tile_392
 	VZEROUPPER
 	RET
 
@@ -10789,7 +11125,7 @@ TEXT ·gemmTile13x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_361:
+tile_409:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -10826,9 +11162,9 @@ tile_361:
 	ADDQ   R15, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R15, 40(SP)
-	JLE    none_363
+	JLE    none_411
 
-loop_362:
+loop_410:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
@@ -10951,9 +11287,9 @@ loop_362:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, 40(SP)
-	JG           loop_362
+	JG           loop_410
 
-none_363:
+none_411:
 	MOVQ   R13, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R14
@@ -10961,17 +11297,17 @@ none_363:
 	IMUL3Q $0x0d, R14, R13
 	ADDQ   8(SP), R13
 	CMPQ   32(SP), $0x01
-	JNE    below_364
+	JNE    below_412
 	MOVQ   144(AX), R13
 
-below_364:
+below_412:
 	MOVQ $+3, 40(SP)
 	LEAQ -24(R15), AX
 	MOVQ AX, 48(SP)
 	CMPQ R15, 40(SP)
-	JLE  none_366
+	JLE  none_414
 
-loop_365:
+loop_413:
 	PREFETCHT0   (R13)
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
@@ -11064,10 +11400,10 @@ loop_365:
 	ADDQ         SI, CX
 	ADDQ         R14, R13
 	CMPQ         R15, 48(SP)
-	JG           more_367
+	JG           more_415
 	XORQ         R14, R14
 
-more_367:
+more_415:
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z14
@@ -11099,13 +11435,26 @@ more_367:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, 40(SP)
-	JG           loop_365
+	JG           loop_413
 
-none_366:
+none_414:
+	MOVQ R15, AX
+
+rest_416:
+	CMPQ       AX, 48(SP)
+	JL         fetched_417
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	ADDQ       R14, R13
+	SUBQ       $0x04, AX
+	JMP        rest_416
+
+fetched_417:
 	TESTQ R15, R15
-	JZ    done_369
+	JZ    done_419
 
-last_368:
+last_418:
 	VMOVUPS      (DX), Z13
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z14
@@ -11136,13 +11485,13 @@ last_368:
 	VFMADD231PS  Z14, Z13, Z12
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_368
+	JNZ          last_418
 
-done_369:
+done_419:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_370
+	JE        full_420
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -11151,7 +11500,7 @@ done_369:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_372
+	JZ        overwrite_422
 	VMOVUPS.Z (CX), K1, Z13
 	VADDPS    Z13, Z0, Z0
 	ADDQ      DX, CX
@@ -11193,10 +11542,10 @@ done_369:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_372:
+overwrite_422:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_373
+	JZ           free_423
 	VBROADCASTSS 252(AX), Z13
 	VBROADCASTSS 256(AX), Z14
 	VMAXPS       Z0, Z13, Z0
@@ -11226,7 +11575,7 @@ overwrite_372:
 	VMAXPS       Z12, Z13, Z12
 	VMINPS       Z12, Z14, Z12
 
-free_373:
+free_423:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -11257,14 +11606,14 @@ free_373:
 	VMOVUPS Z12, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_371
+	JMP     done_421
 
-full_370:
+full_420:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_374
+	JZ     overwrite_424
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -11293,10 +11642,10 @@ full_370:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_374:
+overwrite_424:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_375
+	JZ           free_425
 	VBROADCASTSS 252(AX), Z13
 	VBROADCASTSS 256(AX), Z14
 	VMAXPS       Z0, Z13, Z0
@@ -11326,7 +11675,7 @@ overwrite_374:
 	VMAXPS       Z12, Z13, Z12
 	VMINPS       Z12, Z14, Z12
 
-free_375:
+free_425:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -11358,12 +11707,12 @@ free_375:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_371:
+done_421:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_361
+	JNZ  tile_409
 	VZEROUPPER
 	RET
 
@@ -11382,7 +11731,7 @@ TEXT ·gemmTile13x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_376:
+tile_426:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -11432,9 +11781,9 @@ tile_376:
 	ADDQ   R15, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R15, 40(SP)
-	JLE    none_378
+	JLE    none_428
 
-loop_377:
+loop_427:
 	PREFETCHT1   (R13)
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
@@ -11615,9 +11964,9 @@ loop_377:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, 40(SP)
-	JG           loop_377
+	JG           loop_427
 
-none_378:
+none_428:
 	MOVQ   R13, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R14
@@ -11625,17 +11974,17 @@ none_378:
 	IMUL3Q $0x0d, R14, R13
 	ADDQ   8(SP), R13
 	CMPQ   32(SP), $0x01
-	JNE    below_379
+	JNE    below_429
 	MOVQ   144(AX), R13
 
-below_379:
+below_429:
 	MOVQ $+3, 40(SP)
 	LEAQ -24(R15), AX
 	MOVQ AX, 48(SP)
 	CMPQ R15, 40(SP)
-	JLE  none_381
+	JLE  none_431
 
-loop_380:
+loop_430:
 	PREFETCHT0   (R13)
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
@@ -11772,10 +12121,10 @@ loop_380:
 	PREFETCHT0   64(R13)
 	ADDQ         R14, R13
 	CMPQ         R15, 48(SP)
-	JG           more_382
+	JG           more_432
 	XORQ         R14, R14
 
-more_382:
+more_432:
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
 	ADDQ         DI, DX
@@ -11821,13 +12170,28 @@ more_382:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R15
 	CMPQ         R15, 40(SP)
-	JG           loop_380
+	JG           loop_430
 
-none_381:
+none_431:
+	MOVQ R15, AX
+
+rest_433:
+	CMPQ       AX, 48(SP)
+	JL         fetched_434
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	PREFETCHT0 (R13)
+	PREFETCHT0 64(R13)
+	ADDQ       R14, R13
+	SUBQ       $0x04, AX
+	JMP        rest_433
+
+fetched_434:
 	TESTQ R15, R15
-	JZ    done_384
+	JZ    done_436
 
-last_383:
+last_435:
 	VMOVUPS      (DX), Z26
 	VMOVUPS      64(DX), Z27
 	ADDQ         DI, DX
@@ -11872,13 +12236,13 @@ last_383:
 	VFMADD231PS  Z28, Z27, Z25
 	ADDQ         SI, CX
 	DECQ         R15
-	JNZ          last_383
+	JNZ          last_435
 
-done_384:
+done_436:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_385
+	JE        full_437
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -11887,7 +12251,7 @@ done_384:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_387
+	JZ        overwrite_439
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z26
 	VADDPS    Z26, Z1, Z1
@@ -11942,10 +12306,10 @@ done_384:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_387:
+overwrite_439:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_388
+	JZ           free_440
 	VBROADCASTSS 252(AX), Z26
 	VBROADCASTSS 256(AX), Z27
 	VMAXPS       Z0, Z26, Z0
@@ -12001,7 +12365,7 @@ overwrite_387:
 	VMAXPS       Z25, Z26, Z25
 	VMINPS       Z25, Z27, Z25
 
-free_388:
+free_440:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -12045,14 +12409,14 @@ free_388:
 	VMOVUPS Z25, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_386
+	JMP     done_438
 
-full_385:
+full_437:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_389
+	JZ     overwrite_441
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -12094,10 +12458,10 @@ full_385:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_389:
+overwrite_441:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_390
+	JZ           free_442
 	VBROADCASTSS 252(AX), Z26
 	VBROADCASTSS 256(AX), Z27
 	VMAXPS       Z0, Z26, Z0
@@ -12153,7 +12517,7 @@ overwrite_389:
 	VMAXPS       Z25, Z26, Z25
 	VMINPS       Z25, Z27, Z25
 
-free_390:
+free_442:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -12198,12 +12562,12 @@ free_390:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_386:
+done_438:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_376
+	JNZ  tile_426
 	VZEROUPPER
 	RET
 
@@ -12222,7 +12586,7 @@ TEXT ·gemmTile14x16AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_391:
+tile_443:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -12261,9 +12625,9 @@ tile_391:
 	ADDQ   BP, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   BP, 40(SP)
-	JLE    none_393
+	JLE    none_445
 
-loop_392:
+loop_444:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
@@ -12394,9 +12758,9 @@ loop_392:
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
 	CMPQ         BP, 40(SP)
-	JG           loop_392
+	JG           loop_444
 
-none_393:
+none_445:
 	MOVQ   R14, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R15
@@ -12404,17 +12768,17 @@ none_393:
 	IMUL3Q $0x0e, R15, R14
 	ADDQ   8(SP), R14
 	CMPQ   32(SP), $0x01
-	JNE    below_394
+	JNE    below_446
 	MOVQ   144(AX), R14
 
-below_394:
+below_446:
 	MOVQ $+3, 40(SP)
 	LEAQ -24(BP), AX
 	MOVQ AX, 48(SP)
 	CMPQ BP, 40(SP)
-	JLE  none_396
+	JLE  none_448
 
-loop_395:
+loop_447:
 	PREFETCHT0   (R14)
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
@@ -12513,10 +12877,10 @@ loop_395:
 	ADDQ         SI, CX
 	ADDQ         R15, R14
 	CMPQ         BP, 48(SP)
-	JG           more_397
+	JG           more_449
 	XORQ         R15, R15
 
-more_397:
+more_449:
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z15
@@ -12550,13 +12914,26 @@ more_397:
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
 	CMPQ         BP, 40(SP)
-	JG           loop_395
+	JG           loop_447
 
-none_396:
+none_448:
+	MOVQ BP, AX
+
+rest_450:
+	CMPQ       AX, 48(SP)
+	JL         fetched_451
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JMP        rest_450
+
+fetched_451:
 	TESTQ BP, BP
-	JZ    done_399
+	JZ    done_453
 
-last_398:
+last_452:
 	VMOVUPS      (DX), Z14
 	ADDQ         DI, DX
 	VBROADCASTSS (CX), Z15
@@ -12589,13 +12966,13 @@ last_398:
 	VFMADD231PS  Z15, Z14, Z13
 	ADDQ         SI, CX
 	DECQ         BP
-	JNZ          last_398
+	JNZ          last_452
 
-done_399:
+done_453:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x10
-	JE        full_400
+	JE        full_454
 	SUBQ      $0x00, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -12604,7 +12981,7 @@ done_399:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_402
+	JZ        overwrite_456
 	VMOVUPS.Z (CX), K1, Z14
 	VADDPS    Z14, Z0, Z0
 	ADDQ      DX, CX
@@ -12649,10 +13026,10 @@ done_399:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_402:
+overwrite_456:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_403
+	JZ           free_457
 	VBROADCASTSS 252(AX), Z14
 	VBROADCASTSS 256(AX), Z15
 	VMAXPS       Z0, Z14, Z0
@@ -12684,7 +13061,7 @@ overwrite_402:
 	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
 
-free_403:
+free_457:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -12717,14 +13094,14 @@ free_403:
 	VMOVUPS Z13, K1, (CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_401
+	JMP     done_455
 
-full_400:
+full_454:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_404
+	JZ     overwrite_458
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -12755,10 +13132,10 @@ full_400:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_404:
+overwrite_458:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_405
+	JZ           free_459
 	VBROADCASTSS 252(AX), Z14
 	VBROADCASTSS 256(AX), Z15
 	VMAXPS       Z0, Z14, Z0
@@ -12790,7 +13167,7 @@ overwrite_404:
 	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
 
-free_405:
+free_459:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -12824,12 +13201,12 @@ free_405:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_401:
+done_455:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_391
+	JNZ  tile_443
 	VZEROUPPER
 	RET
 
@@ -12848,7 +13225,7 @@ TEXT ·gemmTile14x32AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_406:
+tile_460:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -12901,9 +13278,9 @@ tile_406:
 	ADDQ   BP, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   BP, 40(SP)
-	JLE    none_408
+	JLE    none_462
 
-loop_407:
+loop_461:
 	PREFETCHT1   (R14)
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
@@ -13096,9 +13473,9 @@ loop_407:
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
 	CMPQ         BP, 40(SP)
-	JG           loop_407
+	JG           loop_461
 
-none_408:
+none_462:
 	MOVQ   R14, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R15
@@ -13106,17 +13483,17 @@ none_408:
 	IMUL3Q $0x0e, R15, R14
 	ADDQ   8(SP), R14
 	CMPQ   32(SP), $0x01
-	JNE    below_409
+	JNE    below_463
 	MOVQ   144(AX), R14
 
-below_409:
+below_463:
 	MOVQ $+3, 40(SP)
 	LEAQ -24(BP), AX
 	MOVQ AX, 48(SP)
 	CMPQ BP, 40(SP)
-	JLE  none_411
+	JLE  none_465
 
-loop_410:
+loop_464:
 	PREFETCHT0   (R14)
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
@@ -13262,10 +13639,10 @@ loop_410:
 	PREFETCHT0   64(R14)
 	ADDQ         R15, R14
 	CMPQ         BP, 48(SP)
-	JG           more_412
+	JG           more_466
 	XORQ         R15, R15
 
-more_412:
+more_466:
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
 	ADDQ         DI, DX
@@ -13314,13 +13691,28 @@ more_412:
 	ADDQ         SI, CX
 	SUBQ         $0x04, BP
 	CMPQ         BP, 40(SP)
-	JG           loop_410
+	JG           loop_464
 
-none_411:
+none_465:
+	MOVQ BP, AX
+
+rest_467:
+	CMPQ       AX, 48(SP)
+	JL         fetched_468
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	PREFETCHT0 (R14)
+	PREFETCHT0 64(R14)
+	ADDQ       R15, R14
+	SUBQ       $0x04, AX
+	JMP        rest_467
+
+fetched_468:
 	TESTQ BP, BP
-	JZ    done_414
+	JZ    done_470
 
-last_413:
+last_469:
 	VMOVUPS      (DX), Z28
 	VMOVUPS      64(DX), Z29
 	ADDQ         DI, DX
@@ -13368,13 +13760,13 @@ last_413:
 	VFMADD231PS  Z30, Z29, Z27
 	ADDQ         SI, CX
 	DECQ         BP
-	JNZ          last_413
+	JNZ          last_469
 
-done_414:
+done_470:
 	MOVQ      t+0(FP), AX
 	MOVQ      216(AX), CX
 	CMPQ      CX, $0x20
-	JE        full_415
+	JE        full_471
 	SUBQ      $0x10, CX
 	MOVQ      $-1, DX
 	BZHIQ     CX, DX, DX
@@ -13383,7 +13775,7 @@ done_414:
 	SHLQ      $0x02, DX
 	MOVQ      16(SP), CX
 	TESTQ     CX, CX
-	JZ        overwrite_417
+	JZ        overwrite_473
 	VADDPS    (CX), Z0, Z0
 	VMOVUPS.Z 64(CX), K1, Z28
 	VADDPS    Z28, Z1, Z1
@@ -13442,10 +13834,10 @@ done_414:
 	ADDQ      DX, CX
 	MOVQ      CX, 16(SP)
 
-overwrite_417:
+overwrite_473:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_418
+	JZ           free_474
 	VBROADCASTSS 252(AX), Z28
 	VBROADCASTSS 256(AX), Z29
 	VMAXPS       Z0, Z28, Z0
@@ -13505,7 +13897,7 @@ overwrite_417:
 	VMAXPS       Z27, Z28, Z27
 	VMINPS       Z27, Z29, Z27
 
-free_418:
+free_474:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -13552,14 +13944,14 @@ free_418:
 	VMOVUPS Z27, K1, 64(CX)
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
-	JMP     done_416
+	JMP     done_472
 
-full_415:
+full_471:
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_419
+	JZ     overwrite_475
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -13604,10 +13996,10 @@ full_415:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_419:
+overwrite_475:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_420
+	JZ           free_476
 	VBROADCASTSS 252(AX), Z28
 	VBROADCASTSS 256(AX), Z29
 	VMAXPS       Z0, Z28, Z0
@@ -13667,7 +14059,7 @@ overwrite_419:
 	VMAXPS       Z27, Z28, Z27
 	VMINPS       Z27, Z29, Z27
 
-free_420:
+free_476:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -13715,12 +14107,12 @@ free_420:
 	ADDQ    DX, CX
 	MOVQ    CX, 8(SP)
 
-done_416:
+done_472:
 	MOVQ 232(AX), AX
 	SHLQ $0x02, AX
 	ADDQ AX, (SP)
 	DECQ 32(SP)
-	JNZ  tile_406
+	JNZ  tile_460
 	VZEROUPPER
 	RET
 
@@ -13739,7 +14131,7 @@ TEXT ·gemmTile1x64AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_421:
+tile_477:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -13764,9 +14156,9 @@ tile_421:
 	ADDQ   R10, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R10, 40(SP)
-	JLE    none_423
+	JLE    none_479
 
-loop_422:
+loop_478:
 	PREFETCHT1   (R8)
 	PREFETCHT1   64(R8)
 	PREFETCHT1   128(R8)
@@ -13833,9 +14225,9 @@ loop_422:
 	ADDQ         BX, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, 40(SP)
-	JG           loop_422
+	JG           loop_478
 
-none_423:
+none_479:
 	MOVQ   R8, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R9
@@ -13843,17 +14235,17 @@ none_423:
 	IMUL3Q $0x01, R9, R8
 	ADDQ   8(SP), R8
 	CMPQ   32(SP), $0x01
-	JNE    below_424
+	JNE    below_480
 	MOVQ   144(AX), R8
 
-below_424:
+below_480:
 	MOVQ $+3, 40(SP)
 	LEAQ (R10), AX
 	MOVQ AX, 48(SP)
 	CMPQ R10, 40(SP)
-	JLE  none_426
+	JLE  none_482
 
-loop_425:
+loop_481:
 	PREFETCHT0   (R8)
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
@@ -13894,10 +14286,10 @@ loop_425:
 	PREFETCHT0   64(R8)
 	ADDQ         R9, R8
 	CMPQ         R10, 48(SP)
-	JG           more_427
+	JG           more_483
 	XORQ         R9, R9
 
-more_427:
+more_483:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	VMOVUPS      (DX)(DI*1), Z6
@@ -13911,13 +14303,32 @@ more_427:
 	ADDQ         BX, CX
 	SUBQ         $0x04, R10
 	CMPQ         R10, 40(SP)
-	JG           loop_425
+	JG           loop_481
 
-none_426:
+none_482:
+	MOVQ R10, AX
+
+rest_484:
+	CMPQ       AX, 48(SP)
+	JL         fetched_485
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 192(R8)
+	ADDQ       R9, R8
+	PREFETCHT0 (R8)
+	PREFETCHT0 64(R8)
+	PREFETCHT0 128(R8)
+	PREFETCHT0 192(R8)
+	ADDQ       R9, R8
+	SUBQ       $0x04, AX
+	JMP        rest_484
+
+fetched_485:
 	TESTQ R10, R10
-	JZ    done_429
+	JZ    done_487
 
-last_428:
+last_486:
 	VMOVUPS      (DX), Z4
 	VMOVUPS      64(DX), Z5
 	VMOVUPS      (DX)(DI*1), Z6
@@ -13930,15 +14341,15 @@ last_428:
 	VFMADD231PS  Z8, Z7, Z3
 	ADDQ         BX, CX
 	DECQ         R10
-	JNZ          last_428
+	JNZ          last_486
 
-done_429:
+done_487:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_430
+	JZ     overwrite_488
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	VADDPS 128(CX), Z2, Z2
@@ -13946,10 +14357,10 @@ done_429:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_430:
+overwrite_488:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_431
+	JZ           free_489
 	VBROADCASTSS 252(AX), Z4
 	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
@@ -13961,7 +14372,7 @@ overwrite_430:
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
 
-free_431:
+free_489:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -13975,7 +14386,7 @@ free_431:
 	SHLQ    $0x02, AX
 	ADDQ    AX, (SP)
 	DECQ    32(SP)
-	JNZ     tile_421
+	JNZ     tile_477
 	VZEROUPPER
 	RET
 
@@ -13994,7 +14405,7 @@ TEXT ·gemmTile2x64AVX512(SB), NOSPLIT, $56-8
 	MOVQ 240(AX), AX
 	MOVQ AX, 32(SP)
 
-tile_432:
+tile_490:
 	MOVQ   t+0(FP), AX
 	MOVQ   40(AX), DX
 	MOVQ   (SP), CX
@@ -14023,9 +14434,9 @@ tile_432:
 	ADDQ   R11, AX
 	MOVQ   AX, 40(SP)
 	CMPQ   R11, 40(SP)
-	JLE    none_434
+	JLE    none_492
 
-loop_433:
+loop_491:
 	PREFETCHT1   (R9)
 	PREFETCHT1   64(R9)
 	PREFETCHT1   128(R9)
@@ -14112,9 +14523,9 @@ loop_433:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, 40(SP)
-	JG           loop_433
+	JG           loop_491
 
-none_434:
+none_492:
 	MOVQ   R9, 24(SP)
 	MOVQ   t+0(FP), AX
 	MOVQ   104(AX), R10
@@ -14122,17 +14533,17 @@ none_434:
 	IMUL3Q $0x02, R10, R9
 	ADDQ   8(SP), R9
 	CMPQ   32(SP), $0x01
-	JNE    below_435
+	JNE    below_493
 	MOVQ   144(AX), R9
 
-below_435:
+below_493:
 	MOVQ $+3, 40(SP)
 	LEAQ (R11), AX
 	MOVQ AX, 48(SP)
 	CMPQ R11, 40(SP)
-	JLE  none_437
+	JLE  none_495
 
-loop_436:
+loop_494:
 	PREFETCHT0   (R9)
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
@@ -14188,10 +14599,10 @@ loop_436:
 	PREFETCHT0   64(R9)
 	ADDQ         R10, R9
 	CMPQ         R11, 48(SP)
-	JG           more_438
+	JG           more_496
 	XORQ         R10, R10
 
-more_438:
+more_496:
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
 	VMOVUPS      (DX)(R8*1), Z10
@@ -14210,13 +14621,32 @@ more_438:
 	ADDQ         SI, CX
 	SUBQ         $0x04, R11
 	CMPQ         R11, 40(SP)
-	JG           loop_436
+	JG           loop_494
 
-none_437:
+none_495:
+	MOVQ R11, AX
+
+rest_497:
+	CMPQ       AX, 48(SP)
+	JL         fetched_498
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 192(R9)
+	ADDQ       R10, R9
+	PREFETCHT0 (R9)
+	PREFETCHT0 64(R9)
+	PREFETCHT0 128(R9)
+	PREFETCHT0 192(R9)
+	ADDQ       R10, R9
+	SUBQ       $0x04, AX
+	JMP        rest_497
+
+fetched_498:
 	TESTQ R11, R11
-	JZ    done_440
+	JZ    done_500
 
-last_439:
+last_499:
 	VMOVUPS      (DX), Z8
 	VMOVUPS      64(DX), Z9
 	VMOVUPS      (DX)(R8*1), Z10
@@ -14234,15 +14664,15 @@ last_439:
 	VFMADD231PS  Z12, Z11, Z7
 	ADDQ         SI, CX
 	DECQ         R11
-	JNZ          last_439
+	JNZ          last_499
 
-done_440:
+done_500:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_441
+	JZ     overwrite_501
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	VADDPS 128(CX), Z2, Z2
@@ -14255,10 +14685,10 @@ done_440:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_441:
+overwrite_501:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_442
+	JZ           free_502
 	VBROADCASTSS 252(AX), Z8
 	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
@@ -14278,7 +14708,7 @@ overwrite_441:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_442:
+free_502:
 	MOVQ    104(AX), DX
 	SHLQ    $0x02, DX
 	MOVQ    8(SP), CX
@@ -14297,7 +14727,7 @@ free_442:
 	SHLQ    $0x02, AX
 	ADDQ    AX, (SP)
 	DECQ    32(SP)
-	JNZ     tile_432
+	JNZ     tile_490
 	VZEROUPPER
 	RET
 
@@ -14325,11 +14755,11 @@ TEXT ·gemmTurned1x32AVX512(SB), NOSPLIT, $24-8
 	MOVL   $0x000000f0, R12
 	KMOVW  R12, K1
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_443
+	JNZ    loop_503
 	SUBQ   $0x10, BX
-	JL     rest_447
+	JL     rest_507
 
-lines_446:
+lines_506:
 	VMOVUPS          (AX), Y5
 	VBROADCASTF64X4  (AX)(DX*4), K1, Z5
 	VMOVUPS          (AX)(DX*1), Y7
@@ -14528,14 +14958,14 @@ lines_446:
 	ADDQ             $0x40, R8
 	ADDQ             $+64, CX
 	SUBQ             $0x10, BX
-	JGE              lines_446
+	JGE              lines_506
 
-rest_447:
+rest_507:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_444
+	JL   few_504
 
-loop_443:
+loop_503:
 	VMOVUPS         (AX), Y2
 	VBROADCASTF64X4 (AX)(DX*4), K1, Z2
 	VMOVUPS         (AX)(DX*1), Y5
@@ -14577,9 +15007,9 @@ loop_443:
 	VSHUFF32X4      $0x88, Z10, Z9, Z5
 	VSHUFF32X4      $0xdd, Z10, Z9, Z9
 	SUBQ            $0x10, BX
-	JL              last_449
+	JL              last_509
 
-loop_448:
+loop_508:
 	VMOVUPS          (DI), Y11
 	VBROADCASTF64X4  (DI)(DX*4), K1, Z11
 	VMOVUPS          (DI)(DX*1), Y12
@@ -14682,9 +15112,9 @@ loop_448:
 	ADDQ             $0x20, R8
 	ADDQ             $+32, CX
 	SUBQ             $0x08, BX
-	JGE              loop_448
+	JGE              loop_508
 
-last_449:
+last_509:
 	VMOVUPS          (DI), Y11
 	VBROADCASTF64X4  (DI)(DX*4), K1, Z11
 	VMOVUPS          (DI)(DX*1), Y12
@@ -14748,9 +15178,9 @@ last_449:
 	ADDQ             $+32, CX
 	ADDQ             $0x08, BX
 
-few_444:
+few_504:
 	TESTQ            BX, BX
-	JZ               done_445
+	JZ               done_505
 	LEAQ             -8(BX), R12
 	SHLQ             $0x02, R12
 	ADDQ             R12, AX
@@ -14800,40 +15230,40 @@ few_444:
 	VSHUFF32X4       $0x88, Z10, Z9, Z5
 	VSHUFF32X4       $0xdd, Z10, Z9, Z9
 	CMPQ             BX, $0x08
-	JL               after_450
+	JL               after_510
 	VFMADD231PS.BCST (CX), Z2, Z0
 
-after_450:
+after_510:
 	CMPQ             BX, $0x07
-	JL               after_451
+	JL               after_511
 	VFMADD231PS.BCST 4(CX), Z3, Z0
 
-after_451:
+after_511:
 	CMPQ             BX, $0x06
-	JL               after_452
+	JL               after_512
 	VFMADD231PS.BCST 8(CX), Z4, Z0
 
-after_452:
+after_512:
 	CMPQ             BX, $0x05
-	JL               after_453
+	JL               after_513
 	VFMADD231PS.BCST 12(CX), Z5, Z0
 
-after_453:
+after_513:
 	CMPQ             BX, $0x04
-	JL               after_454
+	JL               after_514
 	VFMADD231PS.BCST 16(CX), Z6, Z0
 
-after_454:
+after_514:
 	CMPQ             BX, $0x03
-	JL               after_455
+	JL               after_515
 	VFMADD231PS.BCST 20(CX), Z7, Z0
 
-after_455:
+after_515:
 	CMPQ             BX, $0x02
-	JL               after_456
+	JL               after_516
 	VFMADD231PS.BCST 24(CX), Z8, Z0
 
-after_456:
+after_516:
 	VFMADD231PS.BCST 28(CX), Z9, Z0
 	VMOVUPS          (DI), Y2
 	VBROADCASTF64X4  (DI)(DX*4), K1, Z2
@@ -14876,58 +15306,58 @@ after_456:
 	VSHUFF32X4       $0x88, Z10, Z9, Z5
 	VSHUFF32X4       $0xdd, Z10, Z9, Z9
 	CMPQ             BX, $0x08
-	JL               after_458
+	JL               after_518
 	VFMADD231PS.BCST (CX), Z2, Z1
 
-after_458:
+after_518:
 	CMPQ             BX, $0x07
-	JL               after_459
+	JL               after_519
 	VFMADD231PS.BCST 4(CX), Z3, Z1
 
-after_459:
+after_519:
 	CMPQ             BX, $0x06
-	JL               after_460
+	JL               after_520
 	VFMADD231PS.BCST 8(CX), Z4, Z1
 
-after_460:
+after_520:
 	CMPQ             BX, $0x05
-	JL               after_461
+	JL               after_521
 	VFMADD231PS.BCST 12(CX), Z5, Z1
 
-after_461:
+after_521:
 	CMPQ             BX, $0x04
-	JL               after_462
+	JL               after_522
 	VFMADD231PS.BCST 16(CX), Z6, Z1
 
-after_462:
+after_522:
 	CMPQ             BX, $0x03
-	JL               after_463
+	JL               after_523
 	VFMADD231PS.BCST 20(CX), Z7, Z1
 
-after_463:
+after_523:
 	CMPQ             BX, $0x02
-	JL               after_464
+	JL               after_524
 	VFMADD231PS.BCST 24(CX), Z8, Z1
 
-after_464:
+after_524:
 	VFMADD231PS.BCST 28(CX), Z9, Z1
 
-done_445:
+done_505:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_466
+	JZ     overwrite_526
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_466:
+overwrite_526:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_467
+	JZ           free_527
 	VBROADCASTSS 252(AX), Z2
 	VBROADCASTSS 256(AX), Z3
 	VMAXPS       Z0, Z2, Z0
@@ -14935,7 +15365,7 @@ overwrite_466:
 	VMAXPS       Z1, Z2, Z1
 	VMINPS       Z1, Z3, Z1
 
-free_467:
+free_527:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -14972,11 +15402,11 @@ TEXT ·gemmTurned2x32AVX512(SB), NOSPLIT, $24-8
 	MOVL   $0x000000f0, R12
 	KMOVW  R12, K1
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_468
+	JNZ    loop_528
 	SUBQ   $0x10, BX
-	JL     rest_472
+	JL     rest_532
 
-lines_471:
+lines_531:
 	VMOVUPS          (AX), Y7
 	VBROADCASTF64X4  (AX)(DX*4), K1, Z7
 	VMOVUPS          (AX)(DX*1), Y9
@@ -15207,14 +15637,14 @@ lines_471:
 	ADDQ             $0x40, R8
 	ADDQ             $+128, CX
 	SUBQ             $0x10, BX
-	JGE              lines_471
+	JGE              lines_531
 
-rest_472:
+rest_532:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_469
+	JL   few_529
 
-loop_468:
+loop_528:
 	VMOVUPS         (AX), Y4
 	VBROADCASTF64X4 (AX)(DX*4), K1, Z4
 	VMOVUPS         (AX)(DX*1), Y7
@@ -15256,9 +15686,9 @@ loop_468:
 	VSHUFF32X4      $0x88, Z12, Z11, Z7
 	VSHUFF32X4      $0xdd, Z12, Z11, Z11
 	SUBQ            $0x10, BX
-	JL              last_474
+	JL              last_534
 
-loop_473:
+loop_533:
 	VMOVUPS          (DI), Y13
 	VBROADCASTF64X4  (DI)(DX*4), K1, Z13
 	VMOVUPS          (DI)(DX*1), Y14
@@ -15377,9 +15807,9 @@ loop_473:
 	ADDQ             $0x20, R8
 	ADDQ             $+64, CX
 	SUBQ             $0x08, BX
-	JGE              loop_473
+	JGE              loop_533
 
-last_474:
+last_534:
 	VMOVUPS          (DI), Y13
 	VBROADCASTF64X4  (DI)(DX*4), K1, Z13
 	VMOVUPS          (DI)(DX*1), Y14
@@ -15459,9 +15889,9 @@ last_474:
 	ADDQ             $+64, CX
 	ADDQ             $0x08, BX
 
-few_469:
+few_529:
 	TESTQ            BX, BX
-	JZ               done_470
+	JZ               done_530
 	LEAQ             -8(BX), R12
 	SHLQ             $0x02, R12
 	ADDQ             R12, AX
@@ -15511,47 +15941,47 @@ few_469:
 	VSHUFF32X4       $0x88, Z12, Z11, Z7
 	VSHUFF32X4       $0xdd, Z12, Z11, Z11
 	CMPQ             BX, $0x08
-	JL               after_475
+	JL               after_535
 	VFMADD231PS.BCST (CX), Z4, Z0
 	VFMADD231PS.BCST 4(CX), Z4, Z2
 
-after_475:
+after_535:
 	CMPQ             BX, $0x07
-	JL               after_476
+	JL               after_536
 	VFMADD231PS.BCST 8(CX), Z5, Z0
 	VFMADD231PS.BCST 12(CX), Z5, Z2
 
-after_476:
+after_536:
 	CMPQ             BX, $0x06
-	JL               after_477
+	JL               after_537
 	VFMADD231PS.BCST 16(CX), Z6, Z0
 	VFMADD231PS.BCST 20(CX), Z6, Z2
 
-after_477:
+after_537:
 	CMPQ             BX, $0x05
-	JL               after_478
+	JL               after_538
 	VFMADD231PS.BCST 24(CX), Z7, Z0
 	VFMADD231PS.BCST 28(CX), Z7, Z2
 
-after_478:
+after_538:
 	CMPQ             BX, $0x04
-	JL               after_479
+	JL               after_539
 	VFMADD231PS.BCST 32(CX), Z8, Z0
 	VFMADD231PS.BCST 36(CX), Z8, Z2
 
-after_479:
+after_539:
 	CMPQ             BX, $0x03
-	JL               after_480
+	JL               after_540
 	VFMADD231PS.BCST 40(CX), Z9, Z0
 	VFMADD231PS.BCST 44(CX), Z9, Z2
 
-after_480:
+after_540:
 	CMPQ             BX, $0x02
-	JL               after_481
+	JL               after_541
 	VFMADD231PS.BCST 48(CX), Z10, Z0
 	VFMADD231PS.BCST 52(CX), Z10, Z2
 
-after_481:
+after_541:
 	VFMADD231PS.BCST 56(CX), Z11, Z0
 	VFMADD231PS.BCST 60(CX), Z11, Z2
 	VMOVUPS          (DI), Y4
@@ -15595,57 +16025,57 @@ after_481:
 	VSHUFF32X4       $0x88, Z12, Z11, Z7
 	VSHUFF32X4       $0xdd, Z12, Z11, Z11
 	CMPQ             BX, $0x08
-	JL               after_483
+	JL               after_543
 	VFMADD231PS.BCST (CX), Z4, Z1
 	VFMADD231PS.BCST 4(CX), Z4, Z3
 
-after_483:
+after_543:
 	CMPQ             BX, $0x07
-	JL               after_484
+	JL               after_544
 	VFMADD231PS.BCST 8(CX), Z5, Z1
 	VFMADD231PS.BCST 12(CX), Z5, Z3
 
-after_484:
+after_544:
 	CMPQ             BX, $0x06
-	JL               after_485
+	JL               after_545
 	VFMADD231PS.BCST 16(CX), Z6, Z1
 	VFMADD231PS.BCST 20(CX), Z6, Z3
 
-after_485:
+after_545:
 	CMPQ             BX, $0x05
-	JL               after_486
+	JL               after_546
 	VFMADD231PS.BCST 24(CX), Z7, Z1
 	VFMADD231PS.BCST 28(CX), Z7, Z3
 
-after_486:
+after_546:
 	CMPQ             BX, $0x04
-	JL               after_487
+	JL               after_547
 	VFMADD231PS.BCST 32(CX), Z8, Z1
 	VFMADD231PS.BCST 36(CX), Z8, Z3
 
-after_487:
+after_547:
 	CMPQ             BX, $0x03
-	JL               after_488
+	JL               after_548
 	VFMADD231PS.BCST 40(CX), Z9, Z1
 	VFMADD231PS.BCST 44(CX), Z9, Z3
 
-after_488:
+after_548:
 	CMPQ             BX, $0x02
-	JL               after_489
+	JL               after_549
 	VFMADD231PS.BCST 48(CX), Z10, Z1
 	VFMADD231PS.BCST 52(CX), Z10, Z3
 
-after_489:
+after_549:
 	VFMADD231PS.BCST 56(CX), Z11, Z1
 	VFMADD231PS.BCST 60(CX), Z11, Z3
 
-done_470:
+done_530:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_491
+	JZ     overwrite_551
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -15654,10 +16084,10 @@ done_470:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_491:
+overwrite_551:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_492
+	JZ           free_552
 	VBROADCASTSS 252(AX), Z4
 	VBROADCASTSS 256(AX), Z5
 	VMAXPS       Z0, Z4, Z0
@@ -15669,7 +16099,7 @@ overwrite_491:
 	VMAXPS       Z3, Z4, Z3
 	VMINPS       Z3, Z5, Z3
 
-free_492:
+free_552:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -15717,11 +16147,11 @@ TEXT ·gemmTurned3x32AVX512(SB), NOSPLIT, $24-8
 	SUBQ   R13, R14
 	LEAQ   (AX)(R13*2), R15
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_493
+	JNZ    loop_553
 	SUBQ   $0x10, BX
-	JL     rest_497
+	JL     rest_557
 
-lines_496:
+lines_556:
 	VMOVUPS          (SI), Y9
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z9
 	VMOVUPS          (SI)(DX*1), Y11
@@ -15984,14 +16414,14 @@ lines_496:
 	ADDQ             $0x40, R9
 	ADDQ             $+192, CX
 	SUBQ             $0x10, BX
-	JGE              lines_496
+	JGE              lines_556
 
-rest_497:
+rest_557:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_494
+	JL   few_554
 
-loop_493:
+loop_553:
 	VMOVUPS         (SI), Y6
 	VBROADCASTF64X4 (SI)(DX*4), K1, Z6
 	VMOVUPS         (SI)(DX*1), Y9
@@ -16033,9 +16463,9 @@ loop_493:
 	VSHUFF32X4      $0x88, Z14, Z13, Z9
 	VSHUFF32X4      $0xdd, Z14, Z13, Z13
 	SUBQ            $0x10, BX
-	JL              last_499
+	JL              last_559
 
-loop_498:
+loop_558:
 	VMOVUPS          (R8), Y15
 	VBROADCASTF64X4  (R8)(DX*4), K1, Z15
 	VMOVUPS          (R8)(DX*1), Y16
@@ -16189,9 +16619,9 @@ loop_498:
 	ADDQ             $0x20, R9
 	ADDQ             $+96, CX
 	SUBQ             $0x08, BX
-	JGE              loop_498
+	JGE              loop_558
 
-last_499:
+last_559:
 	VMOVUPS          (R8), Y15
 	VBROADCASTF64X4  (R8)(DX*4), K1, Z15
 	VMOVUPS          (R8)(DX*1), Y16
@@ -16305,9 +16735,9 @@ last_499:
 	ADDQ             $+96, CX
 	ADDQ             $0x08, BX
 
-few_494:
+few_554:
 	TESTQ            BX, BX
-	JZ               done_495
+	JZ               done_555
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -16357,54 +16787,54 @@ few_494:
 	VSHUFF32X4       $0x88, Z14, Z13, Z9
 	VSHUFF32X4       $0xdd, Z14, Z13, Z13
 	CMPQ             BX, $0x08
-	JL               after_500
+	JL               after_560
 	VFMADD231PS.BCST (CX), Z6, Z0
 	VFMADD231PS.BCST 4(CX), Z6, Z2
 	VFMADD231PS.BCST 8(CX), Z6, Z4
 
-after_500:
+after_560:
 	CMPQ             BX, $0x07
-	JL               after_501
+	JL               after_561
 	VFMADD231PS.BCST 12(CX), Z7, Z0
 	VFMADD231PS.BCST 16(CX), Z7, Z2
 	VFMADD231PS.BCST 20(CX), Z7, Z4
 
-after_501:
+after_561:
 	CMPQ             BX, $0x06
-	JL               after_502
+	JL               after_562
 	VFMADD231PS.BCST 24(CX), Z8, Z0
 	VFMADD231PS.BCST 28(CX), Z8, Z2
 	VFMADD231PS.BCST 32(CX), Z8, Z4
 
-after_502:
+after_562:
 	CMPQ             BX, $0x05
-	JL               after_503
+	JL               after_563
 	VFMADD231PS.BCST 36(CX), Z9, Z0
 	VFMADD231PS.BCST 40(CX), Z9, Z2
 	VFMADD231PS.BCST 44(CX), Z9, Z4
 
-after_503:
+after_563:
 	CMPQ             BX, $0x04
-	JL               after_504
+	JL               after_564
 	VFMADD231PS.BCST 48(CX), Z10, Z0
 	VFMADD231PS.BCST 52(CX), Z10, Z2
 	VFMADD231PS.BCST 56(CX), Z10, Z4
 
-after_504:
+after_564:
 	CMPQ             BX, $0x03
-	JL               after_505
+	JL               after_565
 	VFMADD231PS.BCST 60(CX), Z11, Z0
 	VFMADD231PS.BCST 64(CX), Z11, Z2
 	VFMADD231PS.BCST 68(CX), Z11, Z4
 
-after_505:
+after_565:
 	CMPQ             BX, $0x02
-	JL               after_506
+	JL               after_566
 	VFMADD231PS.BCST 72(CX), Z12, Z0
 	VFMADD231PS.BCST 76(CX), Z12, Z2
 	VFMADD231PS.BCST 80(CX), Z12, Z4
 
-after_506:
+after_566:
 	VFMADD231PS.BCST 84(CX), Z13, Z0
 	VFMADD231PS.BCST 88(CX), Z13, Z2
 	VFMADD231PS.BCST 92(CX), Z13, Z4
@@ -16449,65 +16879,65 @@ after_506:
 	VSHUFF32X4       $0x88, Z14, Z13, Z9
 	VSHUFF32X4       $0xdd, Z14, Z13, Z13
 	CMPQ             BX, $0x08
-	JL               after_508
+	JL               after_568
 	VFMADD231PS.BCST (CX), Z6, Z1
 	VFMADD231PS.BCST 4(CX), Z6, Z3
 	VFMADD231PS.BCST 8(CX), Z6, Z5
 
-after_508:
+after_568:
 	CMPQ             BX, $0x07
-	JL               after_509
+	JL               after_569
 	VFMADD231PS.BCST 12(CX), Z7, Z1
 	VFMADD231PS.BCST 16(CX), Z7, Z3
 	VFMADD231PS.BCST 20(CX), Z7, Z5
 
-after_509:
+after_569:
 	CMPQ             BX, $0x06
-	JL               after_510
+	JL               after_570
 	VFMADD231PS.BCST 24(CX), Z8, Z1
 	VFMADD231PS.BCST 28(CX), Z8, Z3
 	VFMADD231PS.BCST 32(CX), Z8, Z5
 
-after_510:
+after_570:
 	CMPQ             BX, $0x05
-	JL               after_511
+	JL               after_571
 	VFMADD231PS.BCST 36(CX), Z9, Z1
 	VFMADD231PS.BCST 40(CX), Z9, Z3
 	VFMADD231PS.BCST 44(CX), Z9, Z5
 
-after_511:
+after_571:
 	CMPQ             BX, $0x04
-	JL               after_512
+	JL               after_572
 	VFMADD231PS.BCST 48(CX), Z10, Z1
 	VFMADD231PS.BCST 52(CX), Z10, Z3
 	VFMADD231PS.BCST 56(CX), Z10, Z5
 
-after_512:
+after_572:
 	CMPQ             BX, $0x03
-	JL               after_513
+	JL               after_573
 	VFMADD231PS.BCST 60(CX), Z11, Z1
 	VFMADD231PS.BCST 64(CX), Z11, Z3
 	VFMADD231PS.BCST 68(CX), Z11, Z5
 
-after_513:
+after_573:
 	CMPQ             BX, $0x02
-	JL               after_514
+	JL               after_574
 	VFMADD231PS.BCST 72(CX), Z12, Z1
 	VFMADD231PS.BCST 76(CX), Z12, Z3
 	VFMADD231PS.BCST 80(CX), Z12, Z5
 
-after_514:
+after_574:
 	VFMADD231PS.BCST 84(CX), Z13, Z1
 	VFMADD231PS.BCST 88(CX), Z13, Z3
 	VFMADD231PS.BCST 92(CX), Z13, Z5
 
-done_495:
+done_555:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_516
+	JZ     overwrite_576
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -16519,10 +16949,10 @@ done_495:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_516:
+overwrite_576:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_517
+	JZ           free_577
 	VBROADCASTSS 252(AX), Z6
 	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
@@ -16538,7 +16968,7 @@ overwrite_516:
 	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
 
-free_517:
+free_577:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -16591,11 +17021,11 @@ TEXT ·gemmTurned4x32AVX512(SB), NOSPLIT, $24-8
 	SUBQ   R13, R14
 	LEAQ   (AX)(R13*2), R15
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_518
+	JNZ    loop_578
 	SUBQ   $0x10, BX
-	JL     rest_522
+	JL     rest_582
 
-lines_521:
+lines_581:
 	VMOVUPS          (SI), Y11
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z11
 	VMOVUPS          (SI)(DX*1), Y13
@@ -16890,14 +17320,14 @@ lines_521:
 	ADDQ             $0x40, R9
 	ADDQ             $+256, CX
 	SUBQ             $0x10, BX
-	JGE              lines_521
+	JGE              lines_581
 
-rest_522:
+rest_582:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_519
+	JL   few_579
 
-loop_518:
+loop_578:
 	VMOVUPS         (SI), Y8
 	VBROADCASTF64X4 (SI)(DX*4), K1, Z8
 	VMOVUPS         (SI)(DX*1), Y11
@@ -16939,9 +17369,9 @@ loop_518:
 	VSHUFF32X4      $0x88, Z16, Z15, Z11
 	VSHUFF32X4      $0xdd, Z16, Z15, Z15
 	SUBQ            $0x10, BX
-	JL              last_524
+	JL              last_584
 
-loop_523:
+loop_583:
 	VMOVUPS          (R8), Y17
 	VBROADCASTF64X4  (R8)(DX*4), K1, Z17
 	VMOVUPS          (R8)(DX*1), Y18
@@ -17111,9 +17541,9 @@ loop_523:
 	ADDQ             $0x20, R9
 	ADDQ             $+128, CX
 	SUBQ             $0x08, BX
-	JGE              loop_523
+	JGE              loop_583
 
-last_524:
+last_584:
 	VMOVUPS          (R8), Y17
 	VBROADCASTF64X4  (R8)(DX*4), K1, Z17
 	VMOVUPS          (R8)(DX*1), Y18
@@ -17243,9 +17673,9 @@ last_524:
 	ADDQ             $+128, CX
 	ADDQ             $0x08, BX
 
-few_519:
+few_579:
 	TESTQ            BX, BX
-	JZ               done_520
+	JZ               done_580
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -17295,61 +17725,61 @@ few_519:
 	VSHUFF32X4       $0x88, Z16, Z15, Z11
 	VSHUFF32X4       $0xdd, Z16, Z15, Z15
 	CMPQ             BX, $0x08
-	JL               after_525
+	JL               after_585
 	VFMADD231PS.BCST (CX), Z8, Z0
 	VFMADD231PS.BCST 4(CX), Z8, Z2
 	VFMADD231PS.BCST 8(CX), Z8, Z4
 	VFMADD231PS.BCST 12(CX), Z8, Z6
 
-after_525:
+after_585:
 	CMPQ             BX, $0x07
-	JL               after_526
+	JL               after_586
 	VFMADD231PS.BCST 16(CX), Z9, Z0
 	VFMADD231PS.BCST 20(CX), Z9, Z2
 	VFMADD231PS.BCST 24(CX), Z9, Z4
 	VFMADD231PS.BCST 28(CX), Z9, Z6
 
-after_526:
+after_586:
 	CMPQ             BX, $0x06
-	JL               after_527
+	JL               after_587
 	VFMADD231PS.BCST 32(CX), Z10, Z0
 	VFMADD231PS.BCST 36(CX), Z10, Z2
 	VFMADD231PS.BCST 40(CX), Z10, Z4
 	VFMADD231PS.BCST 44(CX), Z10, Z6
 
-after_527:
+after_587:
 	CMPQ             BX, $0x05
-	JL               after_528
+	JL               after_588
 	VFMADD231PS.BCST 48(CX), Z11, Z0
 	VFMADD231PS.BCST 52(CX), Z11, Z2
 	VFMADD231PS.BCST 56(CX), Z11, Z4
 	VFMADD231PS.BCST 60(CX), Z11, Z6
 
-after_528:
+after_588:
 	CMPQ             BX, $0x04
-	JL               after_529
+	JL               after_589
 	VFMADD231PS.BCST 64(CX), Z12, Z0
 	VFMADD231PS.BCST 68(CX), Z12, Z2
 	VFMADD231PS.BCST 72(CX), Z12, Z4
 	VFMADD231PS.BCST 76(CX), Z12, Z6
 
-after_529:
+after_589:
 	CMPQ             BX, $0x03
-	JL               after_530
+	JL               after_590
 	VFMADD231PS.BCST 80(CX), Z13, Z0
 	VFMADD231PS.BCST 84(CX), Z13, Z2
 	VFMADD231PS.BCST 88(CX), Z13, Z4
 	VFMADD231PS.BCST 92(CX), Z13, Z6
 
-after_530:
+after_590:
 	CMPQ             BX, $0x02
-	JL               after_531
+	JL               after_591
 	VFMADD231PS.BCST 96(CX), Z14, Z0
 	VFMADD231PS.BCST 100(CX), Z14, Z2
 	VFMADD231PS.BCST 104(CX), Z14, Z4
 	VFMADD231PS.BCST 108(CX), Z14, Z6
 
-after_531:
+after_591:
 	VFMADD231PS.BCST 112(CX), Z15, Z0
 	VFMADD231PS.BCST 116(CX), Z15, Z2
 	VFMADD231PS.BCST 120(CX), Z15, Z4
@@ -17395,73 +17825,73 @@ after_531:
 	VSHUFF32X4       $0x88, Z16, Z15, Z11
 	VSHUFF32X4       $0xdd, Z16, Z15, Z15
 	CMPQ             BX, $0x08
-	JL               after_533
+	JL               after_593
 	VFMADD231PS.BCST (CX), Z8, Z1
 	VFMADD231PS.BCST 4(CX), Z8, Z3
 	VFMADD231PS.BCST 8(CX), Z8, Z5
 	VFMADD231PS.BCST 12(CX), Z8, Z7
 
-after_533:
+after_593:
 	CMPQ             BX, $0x07
-	JL               after_534
+	JL               after_594
 	VFMADD231PS.BCST 16(CX), Z9, Z1
 	VFMADD231PS.BCST 20(CX), Z9, Z3
 	VFMADD231PS.BCST 24(CX), Z9, Z5
 	VFMADD231PS.BCST 28(CX), Z9, Z7
 
-after_534:
+after_594:
 	CMPQ             BX, $0x06
-	JL               after_535
+	JL               after_595
 	VFMADD231PS.BCST 32(CX), Z10, Z1
 	VFMADD231PS.BCST 36(CX), Z10, Z3
 	VFMADD231PS.BCST 40(CX), Z10, Z5
 	VFMADD231PS.BCST 44(CX), Z10, Z7
 
-after_535:
+after_595:
 	CMPQ             BX, $0x05
-	JL               after_536
+	JL               after_596
 	VFMADD231PS.BCST 48(CX), Z11, Z1
 	VFMADD231PS.BCST 52(CX), Z11, Z3
 	VFMADD231PS.BCST 56(CX), Z11, Z5
 	VFMADD231PS.BCST 60(CX), Z11, Z7
 
-after_536:
+after_596:
 	CMPQ             BX, $0x04
-	JL               after_537
+	JL               after_597
 	VFMADD231PS.BCST 64(CX), Z12, Z1
 	VFMADD231PS.BCST 68(CX), Z12, Z3
 	VFMADD231PS.BCST 72(CX), Z12, Z5
 	VFMADD231PS.BCST 76(CX), Z12, Z7
 
-after_537:
+after_597:
 	CMPQ             BX, $0x03
-	JL               after_538
+	JL               after_598
 	VFMADD231PS.BCST 80(CX), Z13, Z1
 	VFMADD231PS.BCST 84(CX), Z13, Z3
 	VFMADD231PS.BCST 88(CX), Z13, Z5
 	VFMADD231PS.BCST 92(CX), Z13, Z7
 
-after_538:
+after_598:
 	CMPQ             BX, $0x02
-	JL               after_539
+	JL               after_599
 	VFMADD231PS.BCST 96(CX), Z14, Z1
 	VFMADD231PS.BCST 100(CX), Z14, Z3
 	VFMADD231PS.BCST 104(CX), Z14, Z5
 	VFMADD231PS.BCST 108(CX), Z14, Z7
 
-after_539:
+after_599:
 	VFMADD231PS.BCST 112(CX), Z15, Z1
 	VFMADD231PS.BCST 116(CX), Z15, Z3
 	VFMADD231PS.BCST 120(CX), Z15, Z5
 	VFMADD231PS.BCST 124(CX), Z15, Z7
 
-done_520:
+done_580:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_541
+	JZ     overwrite_601
 	VADDPS (CX), Z0, Z0
 	VADDPS 64(CX), Z1, Z1
 	ADDQ   DX, CX
@@ -17476,10 +17906,10 @@ done_520:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_541:
+overwrite_601:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_542
+	JZ           free_602
 	VBROADCASTSS 252(AX), Z8
 	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
@@ -17499,7 +17929,7 @@ overwrite_541:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_542:
+free_602:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -17549,11 +17979,11 @@ TEXT ·gemmTurned5x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   $+64, R12
 	SUBQ   R11, R12
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_543
+	JNZ    loop_603
 	SUBQ   $0x10, BX
-	JL     rest_547
+	JL     rest_607
 
-lines_546:
+lines_606:
 	VMOVUPS          (SI), Y8
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z8
 	VMOVUPS          (SI)(DX*1), Y10
@@ -17738,17 +18168,17 @@ lines_546:
 	ADDQ             $0x40, DI
 	ADDQ             $+320, CX
 	SUBQ             $0x10, BX
-	JGE              lines_546
+	JGE              lines_606
 
-rest_547:
+rest_607:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_544
+	JL   few_604
 
-loop_543:
+loop_603:
 	SUBQ $0x08, BX
 
-loop_548:
+loop_608:
 	VMOVUPS          (SI), Y5
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z5
 	VMOVUPS          (SI)(DX*1), Y8
@@ -17843,12 +18273,12 @@ loop_548:
 	ADDQ             $0x20, DI
 	ADDQ             $+160, CX
 	SUBQ             $0x08, BX
-	JGE              loop_548
+	JGE              loop_608
 	ADDQ             $0x08, BX
 
-few_544:
+few_604:
 	TESTQ            BX, BX
-	JZ               done_545
+	JZ               done_605
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -17896,81 +18326,81 @@ few_544:
 	VSHUFF32X4       $0x88, Z13, Z12, Z8
 	VSHUFF32X4       $0xdd, Z13, Z12, Z12
 	CMPQ             BX, $0x08
-	JL               after_549
+	JL               after_609
 	VFMADD231PS.BCST (CX), Z5, Z0
 	VFMADD231PS.BCST 4(CX), Z5, Z1
 	VFMADD231PS.BCST 8(CX), Z5, Z2
 	VFMADD231PS.BCST 12(CX), Z5, Z3
 	VFMADD231PS.BCST 16(CX), Z5, Z4
 
-after_549:
+after_609:
 	CMPQ             BX, $0x07
-	JL               after_550
+	JL               after_610
 	VFMADD231PS.BCST 20(CX), Z6, Z0
 	VFMADD231PS.BCST 24(CX), Z6, Z1
 	VFMADD231PS.BCST 28(CX), Z6, Z2
 	VFMADD231PS.BCST 32(CX), Z6, Z3
 	VFMADD231PS.BCST 36(CX), Z6, Z4
 
-after_550:
+after_610:
 	CMPQ             BX, $0x06
-	JL               after_551
+	JL               after_611
 	VFMADD231PS.BCST 40(CX), Z7, Z0
 	VFMADD231PS.BCST 44(CX), Z7, Z1
 	VFMADD231PS.BCST 48(CX), Z7, Z2
 	VFMADD231PS.BCST 52(CX), Z7, Z3
 	VFMADD231PS.BCST 56(CX), Z7, Z4
 
-after_551:
+after_611:
 	CMPQ             BX, $0x05
-	JL               after_552
+	JL               after_612
 	VFMADD231PS.BCST 60(CX), Z8, Z0
 	VFMADD231PS.BCST 64(CX), Z8, Z1
 	VFMADD231PS.BCST 68(CX), Z8, Z2
 	VFMADD231PS.BCST 72(CX), Z8, Z3
 	VFMADD231PS.BCST 76(CX), Z8, Z4
 
-after_552:
+after_612:
 	CMPQ             BX, $0x04
-	JL               after_553
+	JL               after_613
 	VFMADD231PS.BCST 80(CX), Z9, Z0
 	VFMADD231PS.BCST 84(CX), Z9, Z1
 	VFMADD231PS.BCST 88(CX), Z9, Z2
 	VFMADD231PS.BCST 92(CX), Z9, Z3
 	VFMADD231PS.BCST 96(CX), Z9, Z4
 
-after_553:
+after_613:
 	CMPQ             BX, $0x03
-	JL               after_554
+	JL               after_614
 	VFMADD231PS.BCST 100(CX), Z10, Z0
 	VFMADD231PS.BCST 104(CX), Z10, Z1
 	VFMADD231PS.BCST 108(CX), Z10, Z2
 	VFMADD231PS.BCST 112(CX), Z10, Z3
 	VFMADD231PS.BCST 116(CX), Z10, Z4
 
-after_554:
+after_614:
 	CMPQ             BX, $0x02
-	JL               after_555
+	JL               after_615
 	VFMADD231PS.BCST 120(CX), Z11, Z0
 	VFMADD231PS.BCST 124(CX), Z11, Z1
 	VFMADD231PS.BCST 128(CX), Z11, Z2
 	VFMADD231PS.BCST 132(CX), Z11, Z3
 	VFMADD231PS.BCST 136(CX), Z11, Z4
 
-after_555:
+after_615:
 	VFMADD231PS.BCST 140(CX), Z12, Z0
 	VFMADD231PS.BCST 144(CX), Z12, Z1
 	VFMADD231PS.BCST 148(CX), Z12, Z2
 	VFMADD231PS.BCST 152(CX), Z12, Z3
 	VFMADD231PS.BCST 156(CX), Z12, Z4
 
-done_545:
+done_605:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_557
+	JZ     overwrite_617
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -17983,10 +18413,10 @@ done_545:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_557:
+overwrite_617:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_558
+	JZ           free_618
 	VBROADCASTSS 252(AX), Z5
 	VBROADCASTSS 256(AX), Z6
 	VMAXPS       Z0, Z5, Z0
@@ -18000,7 +18430,7 @@ overwrite_557:
 	VMAXPS       Z4, Z5, Z4
 	VMINPS       Z4, Z6, Z4
 
-free_558:
+free_618:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -18049,11 +18479,11 @@ TEXT ·gemmTurned6x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   $+64, R12
 	SUBQ   R11, R12
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_559
+	JNZ    loop_619
 	SUBQ   $0x10, BX
-	JL     rest_563
+	JL     rest_623
 
-lines_562:
+lines_622:
 	VMOVUPS          (SI), Y9
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z9
 	VMOVUPS          (SI)(DX*1), Y11
@@ -18254,17 +18684,17 @@ lines_562:
 	ADDQ             $0x40, DI
 	ADDQ             $+384, CX
 	SUBQ             $0x10, BX
-	JGE              lines_562
+	JGE              lines_622
 
-rest_563:
+rest_623:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_560
+	JL   few_620
 
-loop_559:
+loop_619:
 	SUBQ $0x08, BX
 
-loop_564:
+loop_624:
 	VMOVUPS          (SI), Y6
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z6
 	VMOVUPS          (SI)(DX*1), Y9
@@ -18367,12 +18797,12 @@ loop_564:
 	ADDQ             $0x20, DI
 	ADDQ             $+192, CX
 	SUBQ             $0x08, BX
-	JGE              loop_564
+	JGE              loop_624
 	ADDQ             $0x08, BX
 
-few_560:
+few_620:
 	TESTQ            BX, BX
-	JZ               done_561
+	JZ               done_621
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -18420,7 +18850,7 @@ few_560:
 	VSHUFF32X4       $0x88, Z14, Z13, Z9
 	VSHUFF32X4       $0xdd, Z14, Z13, Z13
 	CMPQ             BX, $0x08
-	JL               after_565
+	JL               after_625
 	VFMADD231PS.BCST (CX), Z6, Z0
 	VFMADD231PS.BCST 4(CX), Z6, Z1
 	VFMADD231PS.BCST 8(CX), Z6, Z2
@@ -18428,9 +18858,9 @@ few_560:
 	VFMADD231PS.BCST 16(CX), Z6, Z4
 	VFMADD231PS.BCST 20(CX), Z6, Z5
 
-after_565:
+after_625:
 	CMPQ             BX, $0x07
-	JL               after_566
+	JL               after_626
 	VFMADD231PS.BCST 24(CX), Z7, Z0
 	VFMADD231PS.BCST 28(CX), Z7, Z1
 	VFMADD231PS.BCST 32(CX), Z7, Z2
@@ -18438,9 +18868,9 @@ after_565:
 	VFMADD231PS.BCST 40(CX), Z7, Z4
 	VFMADD231PS.BCST 44(CX), Z7, Z5
 
-after_566:
+after_626:
 	CMPQ             BX, $0x06
-	JL               after_567
+	JL               after_627
 	VFMADD231PS.BCST 48(CX), Z8, Z0
 	VFMADD231PS.BCST 52(CX), Z8, Z1
 	VFMADD231PS.BCST 56(CX), Z8, Z2
@@ -18448,9 +18878,9 @@ after_566:
 	VFMADD231PS.BCST 64(CX), Z8, Z4
 	VFMADD231PS.BCST 68(CX), Z8, Z5
 
-after_567:
+after_627:
 	CMPQ             BX, $0x05
-	JL               after_568
+	JL               after_628
 	VFMADD231PS.BCST 72(CX), Z9, Z0
 	VFMADD231PS.BCST 76(CX), Z9, Z1
 	VFMADD231PS.BCST 80(CX), Z9, Z2
@@ -18458,9 +18888,9 @@ after_567:
 	VFMADD231PS.BCST 88(CX), Z9, Z4
 	VFMADD231PS.BCST 92(CX), Z9, Z5
 
-after_568:
+after_628:
 	CMPQ             BX, $0x04
-	JL               after_569
+	JL               after_629
 	VFMADD231PS.BCST 96(CX), Z10, Z0
 	VFMADD231PS.BCST 100(CX), Z10, Z1
 	VFMADD231PS.BCST 104(CX), Z10, Z2
@@ -18468,9 +18898,9 @@ after_568:
 	VFMADD231PS.BCST 112(CX), Z10, Z4
 	VFMADD231PS.BCST 116(CX), Z10, Z5
 
-after_569:
+after_629:
 	CMPQ             BX, $0x03
-	JL               after_570
+	JL               after_630
 	VFMADD231PS.BCST 120(CX), Z11, Z0
 	VFMADD231PS.BCST 124(CX), Z11, Z1
 	VFMADD231PS.BCST 128(CX), Z11, Z2
@@ -18478,9 +18908,9 @@ after_569:
 	VFMADD231PS.BCST 136(CX), Z11, Z4
 	VFMADD231PS.BCST 140(CX), Z11, Z5
 
-after_570:
+after_630:
 	CMPQ             BX, $0x02
-	JL               after_571
+	JL               after_631
 	VFMADD231PS.BCST 144(CX), Z12, Z0
 	VFMADD231PS.BCST 148(CX), Z12, Z1
 	VFMADD231PS.BCST 152(CX), Z12, Z2
@@ -18488,7 +18918,7 @@ after_570:
 	VFMADD231PS.BCST 160(CX), Z12, Z4
 	VFMADD231PS.BCST 164(CX), Z12, Z5
 
-after_571:
+after_631:
 	VFMADD231PS.BCST 168(CX), Z13, Z0
 	VFMADD231PS.BCST 172(CX), Z13, Z1
 	VFMADD231PS.BCST 176(CX), Z13, Z2
@@ -18496,13 +18926,13 @@ after_571:
 	VFMADD231PS.BCST 184(CX), Z13, Z4
 	VFMADD231PS.BCST 188(CX), Z13, Z5
 
-done_561:
+done_621:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_573
+	JZ     overwrite_633
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -18517,10 +18947,10 @@ done_561:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_573:
+overwrite_633:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_574
+	JZ           free_634
 	VBROADCASTSS 252(AX), Z6
 	VBROADCASTSS 256(AX), Z7
 	VMAXPS       Z0, Z6, Z0
@@ -18536,7 +18966,7 @@ overwrite_573:
 	VMAXPS       Z5, Z6, Z5
 	VMINPS       Z5, Z7, Z5
 
-free_574:
+free_634:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -18588,11 +19018,11 @@ TEXT ·gemmTurned7x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   $+64, R12
 	SUBQ   R11, R12
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_575
+	JNZ    loop_635
 	SUBQ   $0x10, BX
-	JL     rest_579
+	JL     rest_639
 
-lines_578:
+lines_638:
 	VMOVUPS          (SI), Y10
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z10
 	VMOVUPS          (SI)(DX*1), Y12
@@ -18809,17 +19239,17 @@ lines_578:
 	ADDQ             $0x40, DI
 	ADDQ             $+448, CX
 	SUBQ             $0x10, BX
-	JGE              lines_578
+	JGE              lines_638
 
-rest_579:
+rest_639:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_576
+	JL   few_636
 
-loop_575:
+loop_635:
 	SUBQ $0x08, BX
 
-loop_580:
+loop_640:
 	VMOVUPS          (SI), Y7
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z7
 	VMOVUPS          (SI)(DX*1), Y10
@@ -18930,12 +19360,12 @@ loop_580:
 	ADDQ             $0x20, DI
 	ADDQ             $+224, CX
 	SUBQ             $0x08, BX
-	JGE              loop_580
+	JGE              loop_640
 	ADDQ             $0x08, BX
 
-few_576:
+few_636:
 	TESTQ            BX, BX
-	JZ               done_577
+	JZ               done_637
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -18983,7 +19413,7 @@ few_576:
 	VSHUFF32X4       $0x88, Z15, Z14, Z10
 	VSHUFF32X4       $0xdd, Z15, Z14, Z14
 	CMPQ             BX, $0x08
-	JL               after_581
+	JL               after_641
 	VFMADD231PS.BCST (CX), Z7, Z0
 	VFMADD231PS.BCST 4(CX), Z7, Z1
 	VFMADD231PS.BCST 8(CX), Z7, Z2
@@ -18992,9 +19422,9 @@ few_576:
 	VFMADD231PS.BCST 20(CX), Z7, Z5
 	VFMADD231PS.BCST 24(CX), Z7, Z6
 
-after_581:
+after_641:
 	CMPQ             BX, $0x07
-	JL               after_582
+	JL               after_642
 	VFMADD231PS.BCST 28(CX), Z8, Z0
 	VFMADD231PS.BCST 32(CX), Z8, Z1
 	VFMADD231PS.BCST 36(CX), Z8, Z2
@@ -19003,9 +19433,9 @@ after_581:
 	VFMADD231PS.BCST 48(CX), Z8, Z5
 	VFMADD231PS.BCST 52(CX), Z8, Z6
 
-after_582:
+after_642:
 	CMPQ             BX, $0x06
-	JL               after_583
+	JL               after_643
 	VFMADD231PS.BCST 56(CX), Z9, Z0
 	VFMADD231PS.BCST 60(CX), Z9, Z1
 	VFMADD231PS.BCST 64(CX), Z9, Z2
@@ -19014,9 +19444,9 @@ after_582:
 	VFMADD231PS.BCST 76(CX), Z9, Z5
 	VFMADD231PS.BCST 80(CX), Z9, Z6
 
-after_583:
+after_643:
 	CMPQ             BX, $0x05
-	JL               after_584
+	JL               after_644
 	VFMADD231PS.BCST 84(CX), Z10, Z0
 	VFMADD231PS.BCST 88(CX), Z10, Z1
 	VFMADD231PS.BCST 92(CX), Z10, Z2
@@ -19025,9 +19455,9 @@ after_583:
 	VFMADD231PS.BCST 104(CX), Z10, Z5
 	VFMADD231PS.BCST 108(CX), Z10, Z6
 
-after_584:
+after_644:
 	CMPQ             BX, $0x04
-	JL               after_585
+	JL               after_645
 	VFMADD231PS.BCST 112(CX), Z11, Z0
 	VFMADD231PS.BCST 116(CX), Z11, Z1
 	VFMADD231PS.BCST 120(CX), Z11, Z2
@@ -19036,9 +19466,9 @@ after_584:
 	VFMADD231PS.BCST 132(CX), Z11, Z5
 	VFMADD231PS.BCST 136(CX), Z11, Z6
 
-after_585:
+after_645:
 	CMPQ             BX, $0x03
-	JL               after_586
+	JL               after_646
 	VFMADD231PS.BCST 140(CX), Z12, Z0
 	VFMADD231PS.BCST 144(CX), Z12, Z1
 	VFMADD231PS.BCST 148(CX), Z12, Z2
@@ -19047,9 +19477,9 @@ after_585:
 	VFMADD231PS.BCST 160(CX), Z12, Z5
 	VFMADD231PS.BCST 164(CX), Z12, Z6
 
-after_586:
+after_646:
 	CMPQ             BX, $0x02
-	JL               after_587
+	JL               after_647
 	VFMADD231PS.BCST 168(CX), Z13, Z0
 	VFMADD231PS.BCST 172(CX), Z13, Z1
 	VFMADD231PS.BCST 176(CX), Z13, Z2
@@ -19058,7 +19488,7 @@ after_586:
 	VFMADD231PS.BCST 188(CX), Z13, Z5
 	VFMADD231PS.BCST 192(CX), Z13, Z6
 
-after_587:
+after_647:
 	VFMADD231PS.BCST 196(CX), Z14, Z0
 	VFMADD231PS.BCST 200(CX), Z14, Z1
 	VFMADD231PS.BCST 204(CX), Z14, Z2
@@ -19067,13 +19497,13 @@ after_587:
 	VFMADD231PS.BCST 216(CX), Z14, Z5
 	VFMADD231PS.BCST 220(CX), Z14, Z6
 
-done_577:
+done_637:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_589
+	JZ     overwrite_649
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -19090,10 +19520,10 @@ done_577:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_589:
+overwrite_649:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_590
+	JZ           free_650
 	VBROADCASTSS 252(AX), Z7
 	VBROADCASTSS 256(AX), Z8
 	VMAXPS       Z0, Z7, Z0
@@ -19111,7 +19541,7 @@ overwrite_589:
 	VMAXPS       Z6, Z7, Z6
 	VMINPS       Z6, Z8, Z6
 
-free_590:
+free_650:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -19166,11 +19596,11 @@ TEXT ·gemmTurned8x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   $+64, R12
 	SUBQ   R11, R12
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_591
+	JNZ    loop_651
 	SUBQ   $0x10, BX
-	JL     rest_595
+	JL     rest_655
 
-lines_594:
+lines_654:
 	VMOVUPS          (SI), Y11
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z11
 	VMOVUPS          (SI)(DX*1), Y13
@@ -19403,17 +19833,17 @@ lines_594:
 	ADDQ             $0x40, DI
 	ADDQ             $+512, CX
 	SUBQ             $0x10, BX
-	JGE              lines_594
+	JGE              lines_654
 
-rest_595:
+rest_655:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_592
+	JL   few_652
 
-loop_591:
+loop_651:
 	SUBQ $0x08, BX
 
-loop_596:
+loop_656:
 	VMOVUPS          (SI), Y8
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z8
 	VMOVUPS          (SI)(DX*1), Y11
@@ -19532,12 +19962,12 @@ loop_596:
 	ADDQ             $0x20, DI
 	ADDQ             $+256, CX
 	SUBQ             $0x08, BX
-	JGE              loop_596
+	JGE              loop_656
 	ADDQ             $0x08, BX
 
-few_592:
+few_652:
 	TESTQ            BX, BX
-	JZ               done_593
+	JZ               done_653
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -19585,7 +20015,7 @@ few_592:
 	VSHUFF32X4       $0x88, Z16, Z15, Z11
 	VSHUFF32X4       $0xdd, Z16, Z15, Z15
 	CMPQ             BX, $0x08
-	JL               after_597
+	JL               after_657
 	VFMADD231PS.BCST (CX), Z8, Z0
 	VFMADD231PS.BCST 4(CX), Z8, Z1
 	VFMADD231PS.BCST 8(CX), Z8, Z2
@@ -19595,9 +20025,9 @@ few_592:
 	VFMADD231PS.BCST 24(CX), Z8, Z6
 	VFMADD231PS.BCST 28(CX), Z8, Z7
 
-after_597:
+after_657:
 	CMPQ             BX, $0x07
-	JL               after_598
+	JL               after_658
 	VFMADD231PS.BCST 32(CX), Z9, Z0
 	VFMADD231PS.BCST 36(CX), Z9, Z1
 	VFMADD231PS.BCST 40(CX), Z9, Z2
@@ -19607,9 +20037,9 @@ after_597:
 	VFMADD231PS.BCST 56(CX), Z9, Z6
 	VFMADD231PS.BCST 60(CX), Z9, Z7
 
-after_598:
+after_658:
 	CMPQ             BX, $0x06
-	JL               after_599
+	JL               after_659
 	VFMADD231PS.BCST 64(CX), Z10, Z0
 	VFMADD231PS.BCST 68(CX), Z10, Z1
 	VFMADD231PS.BCST 72(CX), Z10, Z2
@@ -19619,9 +20049,9 @@ after_598:
 	VFMADD231PS.BCST 88(CX), Z10, Z6
 	VFMADD231PS.BCST 92(CX), Z10, Z7
 
-after_599:
+after_659:
 	CMPQ             BX, $0x05
-	JL               after_600
+	JL               after_660
 	VFMADD231PS.BCST 96(CX), Z11, Z0
 	VFMADD231PS.BCST 100(CX), Z11, Z1
 	VFMADD231PS.BCST 104(CX), Z11, Z2
@@ -19631,9 +20061,9 @@ after_599:
 	VFMADD231PS.BCST 120(CX), Z11, Z6
 	VFMADD231PS.BCST 124(CX), Z11, Z7
 
-after_600:
+after_660:
 	CMPQ             BX, $0x04
-	JL               after_601
+	JL               after_661
 	VFMADD231PS.BCST 128(CX), Z12, Z0
 	VFMADD231PS.BCST 132(CX), Z12, Z1
 	VFMADD231PS.BCST 136(CX), Z12, Z2
@@ -19643,9 +20073,9 @@ after_600:
 	VFMADD231PS.BCST 152(CX), Z12, Z6
 	VFMADD231PS.BCST 156(CX), Z12, Z7
 
-after_601:
+after_661:
 	CMPQ             BX, $0x03
-	JL               after_602
+	JL               after_662
 	VFMADD231PS.BCST 160(CX), Z13, Z0
 	VFMADD231PS.BCST 164(CX), Z13, Z1
 	VFMADD231PS.BCST 168(CX), Z13, Z2
@@ -19655,9 +20085,9 @@ after_601:
 	VFMADD231PS.BCST 184(CX), Z13, Z6
 	VFMADD231PS.BCST 188(CX), Z13, Z7
 
-after_602:
+after_662:
 	CMPQ             BX, $0x02
-	JL               after_603
+	JL               after_663
 	VFMADD231PS.BCST 192(CX), Z14, Z0
 	VFMADD231PS.BCST 196(CX), Z14, Z1
 	VFMADD231PS.BCST 200(CX), Z14, Z2
@@ -19667,7 +20097,7 @@ after_602:
 	VFMADD231PS.BCST 216(CX), Z14, Z6
 	VFMADD231PS.BCST 220(CX), Z14, Z7
 
-after_603:
+after_663:
 	VFMADD231PS.BCST 224(CX), Z15, Z0
 	VFMADD231PS.BCST 228(CX), Z15, Z1
 	VFMADD231PS.BCST 232(CX), Z15, Z2
@@ -19677,13 +20107,13 @@ after_603:
 	VFMADD231PS.BCST 248(CX), Z15, Z6
 	VFMADD231PS.BCST 252(CX), Z15, Z7
 
-done_593:
+done_653:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_605
+	JZ     overwrite_665
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -19702,10 +20132,10 @@ done_593:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_605:
+overwrite_665:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_606
+	JZ           free_666
 	VBROADCASTSS 252(AX), Z8
 	VBROADCASTSS 256(AX), Z9
 	VMAXPS       Z0, Z8, Z0
@@ -19725,7 +20155,7 @@ overwrite_605:
 	VMAXPS       Z7, Z8, Z7
 	VMINPS       Z7, Z9, Z7
 
-free_606:
+free_666:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -19783,11 +20213,11 @@ TEXT ·gemmTurned9x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   $+64, R12
 	SUBQ   R11, R12
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_607
+	JNZ    loop_667
 	SUBQ   $0x10, BX
-	JL     rest_611
+	JL     rest_671
 
-lines_610:
+lines_670:
 	VMOVUPS          (SI), Y12
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z12
 	VMOVUPS          (SI)(DX*1), Y14
@@ -20036,17 +20466,17 @@ lines_610:
 	ADDQ             $0x40, DI
 	ADDQ             $+576, CX
 	SUBQ             $0x10, BX
-	JGE              lines_610
+	JGE              lines_670
 
-rest_611:
+rest_671:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_608
+	JL   few_668
 
-loop_607:
+loop_667:
 	SUBQ $0x08, BX
 
-loop_612:
+loop_672:
 	VMOVUPS          (SI), Y9
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z9
 	VMOVUPS          (SI)(DX*1), Y12
@@ -20173,12 +20603,12 @@ loop_612:
 	ADDQ             $0x20, DI
 	ADDQ             $+288, CX
 	SUBQ             $0x08, BX
-	JGE              loop_612
+	JGE              loop_672
 	ADDQ             $0x08, BX
 
-few_608:
+few_668:
 	TESTQ            BX, BX
-	JZ               done_609
+	JZ               done_669
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -20226,7 +20656,7 @@ few_608:
 	VSHUFF32X4       $0x88, Z17, Z16, Z12
 	VSHUFF32X4       $0xdd, Z17, Z16, Z16
 	CMPQ             BX, $0x08
-	JL               after_613
+	JL               after_673
 	VFMADD231PS.BCST (CX), Z9, Z0
 	VFMADD231PS.BCST 4(CX), Z9, Z1
 	VFMADD231PS.BCST 8(CX), Z9, Z2
@@ -20237,9 +20667,9 @@ few_608:
 	VFMADD231PS.BCST 28(CX), Z9, Z7
 	VFMADD231PS.BCST 32(CX), Z9, Z8
 
-after_613:
+after_673:
 	CMPQ             BX, $0x07
-	JL               after_614
+	JL               after_674
 	VFMADD231PS.BCST 36(CX), Z10, Z0
 	VFMADD231PS.BCST 40(CX), Z10, Z1
 	VFMADD231PS.BCST 44(CX), Z10, Z2
@@ -20250,9 +20680,9 @@ after_613:
 	VFMADD231PS.BCST 64(CX), Z10, Z7
 	VFMADD231PS.BCST 68(CX), Z10, Z8
 
-after_614:
+after_674:
 	CMPQ             BX, $0x06
-	JL               after_615
+	JL               after_675
 	VFMADD231PS.BCST 72(CX), Z11, Z0
 	VFMADD231PS.BCST 76(CX), Z11, Z1
 	VFMADD231PS.BCST 80(CX), Z11, Z2
@@ -20263,9 +20693,9 @@ after_614:
 	VFMADD231PS.BCST 100(CX), Z11, Z7
 	VFMADD231PS.BCST 104(CX), Z11, Z8
 
-after_615:
+after_675:
 	CMPQ             BX, $0x05
-	JL               after_616
+	JL               after_676
 	VFMADD231PS.BCST 108(CX), Z12, Z0
 	VFMADD231PS.BCST 112(CX), Z12, Z1
 	VFMADD231PS.BCST 116(CX), Z12, Z2
@@ -20276,9 +20706,9 @@ after_615:
 	VFMADD231PS.BCST 136(CX), Z12, Z7
 	VFMADD231PS.BCST 140(CX), Z12, Z8
 
-after_616:
+after_676:
 	CMPQ             BX, $0x04
-	JL               after_617
+	JL               after_677
 	VFMADD231PS.BCST 144(CX), Z13, Z0
 	VFMADD231PS.BCST 148(CX), Z13, Z1
 	VFMADD231PS.BCST 152(CX), Z13, Z2
@@ -20289,9 +20719,9 @@ after_616:
 	VFMADD231PS.BCST 172(CX), Z13, Z7
 	VFMADD231PS.BCST 176(CX), Z13, Z8
 
-after_617:
+after_677:
 	CMPQ             BX, $0x03
-	JL               after_618
+	JL               after_678
 	VFMADD231PS.BCST 180(CX), Z14, Z0
 	VFMADD231PS.BCST 184(CX), Z14, Z1
 	VFMADD231PS.BCST 188(CX), Z14, Z2
@@ -20302,9 +20732,9 @@ after_617:
 	VFMADD231PS.BCST 208(CX), Z14, Z7
 	VFMADD231PS.BCST 212(CX), Z14, Z8
 
-after_618:
+after_678:
 	CMPQ             BX, $0x02
-	JL               after_619
+	JL               after_679
 	VFMADD231PS.BCST 216(CX), Z15, Z0
 	VFMADD231PS.BCST 220(CX), Z15, Z1
 	VFMADD231PS.BCST 224(CX), Z15, Z2
@@ -20315,7 +20745,7 @@ after_618:
 	VFMADD231PS.BCST 244(CX), Z15, Z7
 	VFMADD231PS.BCST 248(CX), Z15, Z8
 
-after_619:
+after_679:
 	VFMADD231PS.BCST 252(CX), Z16, Z0
 	VFMADD231PS.BCST 256(CX), Z16, Z1
 	VFMADD231PS.BCST 260(CX), Z16, Z2
@@ -20326,13 +20756,13 @@ after_619:
 	VFMADD231PS.BCST 280(CX), Z16, Z7
 	VFMADD231PS.BCST 284(CX), Z16, Z8
 
-done_609:
+done_669:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_621
+	JZ     overwrite_681
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -20353,10 +20783,10 @@ done_609:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_621:
+overwrite_681:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_622
+	JZ           free_682
 	VBROADCASTSS 252(AX), Z9
 	VBROADCASTSS 256(AX), Z10
 	VMAXPS       Z0, Z9, Z0
@@ -20378,7 +20808,7 @@ overwrite_621:
 	VMAXPS       Z8, Z9, Z8
 	VMINPS       Z8, Z10, Z8
 
-free_622:
+free_682:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -20439,11 +20869,11 @@ TEXT ·gemmTurned10x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   $+64, R12
 	SUBQ   R11, R12
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_623
+	JNZ    loop_683
 	SUBQ   $0x10, BX
-	JL     rest_627
+	JL     rest_687
 
-lines_626:
+lines_686:
 	VMOVUPS          (SI), Y13
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z13
 	VMOVUPS          (SI)(DX*1), Y15
@@ -20708,17 +21138,17 @@ lines_626:
 	ADDQ             $0x40, DI
 	ADDQ             $+640, CX
 	SUBQ             $0x10, BX
-	JGE              lines_626
+	JGE              lines_686
 
-rest_627:
+rest_687:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_624
+	JL   few_684
 
-loop_623:
+loop_683:
 	SUBQ $0x08, BX
 
-loop_628:
+loop_688:
 	VMOVUPS          (SI), Y10
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z10
 	VMOVUPS          (SI)(DX*1), Y13
@@ -20853,12 +21283,12 @@ loop_628:
 	ADDQ             $0x20, DI
 	ADDQ             $+320, CX
 	SUBQ             $0x08, BX
-	JGE              loop_628
+	JGE              loop_688
 	ADDQ             $0x08, BX
 
-few_624:
+few_684:
 	TESTQ            BX, BX
-	JZ               done_625
+	JZ               done_685
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -20906,7 +21336,7 @@ few_624:
 	VSHUFF32X4       $0x88, Z18, Z17, Z13
 	VSHUFF32X4       $0xdd, Z18, Z17, Z17
 	CMPQ             BX, $0x08
-	JL               after_629
+	JL               after_689
 	VFMADD231PS.BCST (CX), Z10, Z0
 	VFMADD231PS.BCST 4(CX), Z10, Z1
 	VFMADD231PS.BCST 8(CX), Z10, Z2
@@ -20918,9 +21348,9 @@ few_624:
 	VFMADD231PS.BCST 32(CX), Z10, Z8
 	VFMADD231PS.BCST 36(CX), Z10, Z9
 
-after_629:
+after_689:
 	CMPQ             BX, $0x07
-	JL               after_630
+	JL               after_690
 	VFMADD231PS.BCST 40(CX), Z11, Z0
 	VFMADD231PS.BCST 44(CX), Z11, Z1
 	VFMADD231PS.BCST 48(CX), Z11, Z2
@@ -20932,9 +21362,9 @@ after_629:
 	VFMADD231PS.BCST 72(CX), Z11, Z8
 	VFMADD231PS.BCST 76(CX), Z11, Z9
 
-after_630:
+after_690:
 	CMPQ             BX, $0x06
-	JL               after_631
+	JL               after_691
 	VFMADD231PS.BCST 80(CX), Z12, Z0
 	VFMADD231PS.BCST 84(CX), Z12, Z1
 	VFMADD231PS.BCST 88(CX), Z12, Z2
@@ -20946,9 +21376,9 @@ after_630:
 	VFMADD231PS.BCST 112(CX), Z12, Z8
 	VFMADD231PS.BCST 116(CX), Z12, Z9
 
-after_631:
+after_691:
 	CMPQ             BX, $0x05
-	JL               after_632
+	JL               after_692
 	VFMADD231PS.BCST 120(CX), Z13, Z0
 	VFMADD231PS.BCST 124(CX), Z13, Z1
 	VFMADD231PS.BCST 128(CX), Z13, Z2
@@ -20960,9 +21390,9 @@ after_631:
 	VFMADD231PS.BCST 152(CX), Z13, Z8
 	VFMADD231PS.BCST 156(CX), Z13, Z9
 
-after_632:
+after_692:
 	CMPQ             BX, $0x04
-	JL               after_633
+	JL               after_693
 	VFMADD231PS.BCST 160(CX), Z14, Z0
 	VFMADD231PS.BCST 164(CX), Z14, Z1
 	VFMADD231PS.BCST 168(CX), Z14, Z2
@@ -20974,9 +21404,9 @@ after_632:
 	VFMADD231PS.BCST 192(CX), Z14, Z8
 	VFMADD231PS.BCST 196(CX), Z14, Z9
 
-after_633:
+after_693:
 	CMPQ             BX, $0x03
-	JL               after_634
+	JL               after_694
 	VFMADD231PS.BCST 200(CX), Z15, Z0
 	VFMADD231PS.BCST 204(CX), Z15, Z1
 	VFMADD231PS.BCST 208(CX), Z15, Z2
@@ -20988,9 +21418,9 @@ after_633:
 	VFMADD231PS.BCST 232(CX), Z15, Z8
 	VFMADD231PS.BCST 236(CX), Z15, Z9
 
-after_634:
+after_694:
 	CMPQ             BX, $0x02
-	JL               after_635
+	JL               after_695
 	VFMADD231PS.BCST 240(CX), Z16, Z0
 	VFMADD231PS.BCST 244(CX), Z16, Z1
 	VFMADD231PS.BCST 248(CX), Z16, Z2
@@ -21002,7 +21432,7 @@ after_634:
 	VFMADD231PS.BCST 272(CX), Z16, Z8
 	VFMADD231PS.BCST 276(CX), Z16, Z9
 
-after_635:
+after_695:
 	VFMADD231PS.BCST 280(CX), Z17, Z0
 	VFMADD231PS.BCST 284(CX), Z17, Z1
 	VFMADD231PS.BCST 288(CX), Z17, Z2
@@ -21014,13 +21444,13 @@ after_635:
 	VFMADD231PS.BCST 312(CX), Z17, Z8
 	VFMADD231PS.BCST 316(CX), Z17, Z9
 
-done_625:
+done_685:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_637
+	JZ     overwrite_697
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -21043,10 +21473,10 @@ done_625:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_637:
+overwrite_697:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_638
+	JZ           free_698
 	VBROADCASTSS 252(AX), Z10
 	VBROADCASTSS 256(AX), Z11
 	VMAXPS       Z0, Z10, Z0
@@ -21070,7 +21500,7 @@ overwrite_637:
 	VMAXPS       Z9, Z10, Z9
 	VMINPS       Z9, Z11, Z9
 
-free_638:
+free_698:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -21134,11 +21564,11 @@ TEXT ·gemmTurned11x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   $+64, R12
 	SUBQ   R11, R12
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_639
+	JNZ    loop_699
 	SUBQ   $0x10, BX
-	JL     rest_643
+	JL     rest_703
 
-lines_642:
+lines_702:
 	VMOVUPS          (SI), Y14
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z14
 	VMOVUPS          (SI)(DX*1), Y16
@@ -21419,17 +21849,17 @@ lines_642:
 	ADDQ             $0x40, DI
 	ADDQ             $+704, CX
 	SUBQ             $0x10, BX
-	JGE              lines_642
+	JGE              lines_702
 
-rest_643:
+rest_703:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_640
+	JL   few_700
 
-loop_639:
+loop_699:
 	SUBQ $0x08, BX
 
-loop_644:
+loop_704:
 	VMOVUPS          (SI), Y11
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z11
 	VMOVUPS          (SI)(DX*1), Y14
@@ -21572,12 +22002,12 @@ loop_644:
 	ADDQ             $0x20, DI
 	ADDQ             $+352, CX
 	SUBQ             $0x08, BX
-	JGE              loop_644
+	JGE              loop_704
 	ADDQ             $0x08, BX
 
-few_640:
+few_700:
 	TESTQ            BX, BX
-	JZ               done_641
+	JZ               done_701
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -21625,7 +22055,7 @@ few_640:
 	VSHUFF32X4       $0x88, Z19, Z18, Z14
 	VSHUFF32X4       $0xdd, Z19, Z18, Z18
 	CMPQ             BX, $0x08
-	JL               after_645
+	JL               after_705
 	VFMADD231PS.BCST (CX), Z11, Z0
 	VFMADD231PS.BCST 4(CX), Z11, Z1
 	VFMADD231PS.BCST 8(CX), Z11, Z2
@@ -21638,9 +22068,9 @@ few_640:
 	VFMADD231PS.BCST 36(CX), Z11, Z9
 	VFMADD231PS.BCST 40(CX), Z11, Z10
 
-after_645:
+after_705:
 	CMPQ             BX, $0x07
-	JL               after_646
+	JL               after_706
 	VFMADD231PS.BCST 44(CX), Z12, Z0
 	VFMADD231PS.BCST 48(CX), Z12, Z1
 	VFMADD231PS.BCST 52(CX), Z12, Z2
@@ -21653,9 +22083,9 @@ after_645:
 	VFMADD231PS.BCST 80(CX), Z12, Z9
 	VFMADD231PS.BCST 84(CX), Z12, Z10
 
-after_646:
+after_706:
 	CMPQ             BX, $0x06
-	JL               after_647
+	JL               after_707
 	VFMADD231PS.BCST 88(CX), Z13, Z0
 	VFMADD231PS.BCST 92(CX), Z13, Z1
 	VFMADD231PS.BCST 96(CX), Z13, Z2
@@ -21668,9 +22098,9 @@ after_646:
 	VFMADD231PS.BCST 124(CX), Z13, Z9
 	VFMADD231PS.BCST 128(CX), Z13, Z10
 
-after_647:
+after_707:
 	CMPQ             BX, $0x05
-	JL               after_648
+	JL               after_708
 	VFMADD231PS.BCST 132(CX), Z14, Z0
 	VFMADD231PS.BCST 136(CX), Z14, Z1
 	VFMADD231PS.BCST 140(CX), Z14, Z2
@@ -21683,9 +22113,9 @@ after_647:
 	VFMADD231PS.BCST 168(CX), Z14, Z9
 	VFMADD231PS.BCST 172(CX), Z14, Z10
 
-after_648:
+after_708:
 	CMPQ             BX, $0x04
-	JL               after_649
+	JL               after_709
 	VFMADD231PS.BCST 176(CX), Z15, Z0
 	VFMADD231PS.BCST 180(CX), Z15, Z1
 	VFMADD231PS.BCST 184(CX), Z15, Z2
@@ -21698,9 +22128,9 @@ after_648:
 	VFMADD231PS.BCST 212(CX), Z15, Z9
 	VFMADD231PS.BCST 216(CX), Z15, Z10
 
-after_649:
+after_709:
 	CMPQ             BX, $0x03
-	JL               after_650
+	JL               after_710
 	VFMADD231PS.BCST 220(CX), Z16, Z0
 	VFMADD231PS.BCST 224(CX), Z16, Z1
 	VFMADD231PS.BCST 228(CX), Z16, Z2
@@ -21713,9 +22143,9 @@ after_649:
 	VFMADD231PS.BCST 256(CX), Z16, Z9
 	VFMADD231PS.BCST 260(CX), Z16, Z10
 
-after_650:
+after_710:
 	CMPQ             BX, $0x02
-	JL               after_651
+	JL               after_711
 	VFMADD231PS.BCST 264(CX), Z17, Z0
 	VFMADD231PS.BCST 268(CX), Z17, Z1
 	VFMADD231PS.BCST 272(CX), Z17, Z2
@@ -21728,7 +22158,7 @@ after_650:
 	VFMADD231PS.BCST 300(CX), Z17, Z9
 	VFMADD231PS.BCST 304(CX), Z17, Z10
 
-after_651:
+after_711:
 	VFMADD231PS.BCST 308(CX), Z18, Z0
 	VFMADD231PS.BCST 312(CX), Z18, Z1
 	VFMADD231PS.BCST 316(CX), Z18, Z2
@@ -21741,13 +22171,13 @@ after_651:
 	VFMADD231PS.BCST 344(CX), Z18, Z9
 	VFMADD231PS.BCST 348(CX), Z18, Z10
 
-done_641:
+done_701:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_653
+	JZ     overwrite_713
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -21772,10 +22202,10 @@ done_641:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_653:
+overwrite_713:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_654
+	JZ           free_714
 	VBROADCASTSS 252(AX), Z11
 	VBROADCASTSS 256(AX), Z12
 	VMAXPS       Z0, Z11, Z0
@@ -21801,7 +22231,7 @@ overwrite_653:
 	VMAXPS       Z10, Z11, Z10
 	VMINPS       Z10, Z12, Z10
 
-free_654:
+free_714:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -21868,11 +22298,11 @@ TEXT ·gemmTurned12x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   $+64, R12
 	SUBQ   R11, R12
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_655
+	JNZ    loop_715
 	SUBQ   $0x10, BX
-	JL     rest_659
+	JL     rest_719
 
-lines_658:
+lines_718:
 	VMOVUPS          (SI), Y15
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z15
 	VMOVUPS          (SI)(DX*1), Y17
@@ -22169,17 +22599,17 @@ lines_658:
 	ADDQ             $0x40, DI
 	ADDQ             $+768, CX
 	SUBQ             $0x10, BX
-	JGE              lines_658
+	JGE              lines_718
 
-rest_659:
+rest_719:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_656
+	JL   few_716
 
-loop_655:
+loop_715:
 	SUBQ $0x08, BX
 
-loop_660:
+loop_720:
 	VMOVUPS          (SI), Y12
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z12
 	VMOVUPS          (SI)(DX*1), Y15
@@ -22330,12 +22760,12 @@ loop_660:
 	ADDQ             $0x20, DI
 	ADDQ             $+384, CX
 	SUBQ             $0x08, BX
-	JGE              loop_660
+	JGE              loop_720
 	ADDQ             $0x08, BX
 
-few_656:
+few_716:
 	TESTQ            BX, BX
-	JZ               done_657
+	JZ               done_717
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -22383,7 +22813,7 @@ few_656:
 	VSHUFF32X4       $0x88, Z20, Z19, Z15
 	VSHUFF32X4       $0xdd, Z20, Z19, Z19
 	CMPQ             BX, $0x08
-	JL               after_661
+	JL               after_721
 	VFMADD231PS.BCST (CX), Z12, Z0
 	VFMADD231PS.BCST 4(CX), Z12, Z1
 	VFMADD231PS.BCST 8(CX), Z12, Z2
@@ -22397,9 +22827,9 @@ few_656:
 	VFMADD231PS.BCST 40(CX), Z12, Z10
 	VFMADD231PS.BCST 44(CX), Z12, Z11
 
-after_661:
+after_721:
 	CMPQ             BX, $0x07
-	JL               after_662
+	JL               after_722
 	VFMADD231PS.BCST 48(CX), Z13, Z0
 	VFMADD231PS.BCST 52(CX), Z13, Z1
 	VFMADD231PS.BCST 56(CX), Z13, Z2
@@ -22413,9 +22843,9 @@ after_661:
 	VFMADD231PS.BCST 88(CX), Z13, Z10
 	VFMADD231PS.BCST 92(CX), Z13, Z11
 
-after_662:
+after_722:
 	CMPQ             BX, $0x06
-	JL               after_663
+	JL               after_723
 	VFMADD231PS.BCST 96(CX), Z14, Z0
 	VFMADD231PS.BCST 100(CX), Z14, Z1
 	VFMADD231PS.BCST 104(CX), Z14, Z2
@@ -22429,9 +22859,9 @@ after_662:
 	VFMADD231PS.BCST 136(CX), Z14, Z10
 	VFMADD231PS.BCST 140(CX), Z14, Z11
 
-after_663:
+after_723:
 	CMPQ             BX, $0x05
-	JL               after_664
+	JL               after_724
 	VFMADD231PS.BCST 144(CX), Z15, Z0
 	VFMADD231PS.BCST 148(CX), Z15, Z1
 	VFMADD231PS.BCST 152(CX), Z15, Z2
@@ -22445,9 +22875,9 @@ after_663:
 	VFMADD231PS.BCST 184(CX), Z15, Z10
 	VFMADD231PS.BCST 188(CX), Z15, Z11
 
-after_664:
+after_724:
 	CMPQ             BX, $0x04
-	JL               after_665
+	JL               after_725
 	VFMADD231PS.BCST 192(CX), Z16, Z0
 	VFMADD231PS.BCST 196(CX), Z16, Z1
 	VFMADD231PS.BCST 200(CX), Z16, Z2
@@ -22461,9 +22891,9 @@ after_664:
 	VFMADD231PS.BCST 232(CX), Z16, Z10
 	VFMADD231PS.BCST 236(CX), Z16, Z11
 
-after_665:
+after_725:
 	CMPQ             BX, $0x03
-	JL               after_666
+	JL               after_726
 	VFMADD231PS.BCST 240(CX), Z17, Z0
 	VFMADD231PS.BCST 244(CX), Z17, Z1
 	VFMADD231PS.BCST 248(CX), Z17, Z2
@@ -22477,9 +22907,9 @@ after_665:
 	VFMADD231PS.BCST 280(CX), Z17, Z10
 	VFMADD231PS.BCST 284(CX), Z17, Z11
 
-after_666:
+after_726:
 	CMPQ             BX, $0x02
-	JL               after_667
+	JL               after_727
 	VFMADD231PS.BCST 288(CX), Z18, Z0
 	VFMADD231PS.BCST 292(CX), Z18, Z1
 	VFMADD231PS.BCST 296(CX), Z18, Z2
@@ -22493,7 +22923,7 @@ after_666:
 	VFMADD231PS.BCST 328(CX), Z18, Z10
 	VFMADD231PS.BCST 332(CX), Z18, Z11
 
-after_667:
+after_727:
 	VFMADD231PS.BCST 336(CX), Z19, Z0
 	VFMADD231PS.BCST 340(CX), Z19, Z1
 	VFMADD231PS.BCST 344(CX), Z19, Z2
@@ -22507,13 +22937,13 @@ after_667:
 	VFMADD231PS.BCST 376(CX), Z19, Z10
 	VFMADD231PS.BCST 380(CX), Z19, Z11
 
-done_657:
+done_717:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_669
+	JZ     overwrite_729
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -22540,10 +22970,10 @@ done_657:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_669:
+overwrite_729:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_670
+	JZ           free_730
 	VBROADCASTSS 252(AX), Z12
 	VBROADCASTSS 256(AX), Z13
 	VMAXPS       Z0, Z12, Z0
@@ -22571,7 +23001,7 @@ overwrite_669:
 	VMAXPS       Z11, Z12, Z11
 	VMINPS       Z11, Z13, Z11
 
-free_670:
+free_730:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -22641,11 +23071,11 @@ TEXT ·gemmTurned13x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   $+64, R12
 	SUBQ   R11, R12
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_671
+	JNZ    loop_731
 	SUBQ   $0x10, BX
-	JL     rest_675
+	JL     rest_735
 
-lines_674:
+lines_734:
 	VMOVUPS          (SI), Y16
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z16
 	VMOVUPS          (SI)(DX*1), Y18
@@ -22958,17 +23388,17 @@ lines_674:
 	ADDQ             $0x40, DI
 	ADDQ             $+832, CX
 	SUBQ             $0x10, BX
-	JGE              lines_674
+	JGE              lines_734
 
-rest_675:
+rest_735:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_672
+	JL   few_732
 
-loop_671:
+loop_731:
 	SUBQ $0x08, BX
 
-loop_676:
+loop_736:
 	VMOVUPS          (SI), Y13
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z13
 	VMOVUPS          (SI)(DX*1), Y16
@@ -23127,12 +23557,12 @@ loop_676:
 	ADDQ             $0x20, DI
 	ADDQ             $+416, CX
 	SUBQ             $0x08, BX
-	JGE              loop_676
+	JGE              loop_736
 	ADDQ             $0x08, BX
 
-few_672:
+few_732:
 	TESTQ            BX, BX
-	JZ               done_673
+	JZ               done_733
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -23180,7 +23610,7 @@ few_672:
 	VSHUFF32X4       $0x88, Z21, Z20, Z16
 	VSHUFF32X4       $0xdd, Z21, Z20, Z20
 	CMPQ             BX, $0x08
-	JL               after_677
+	JL               after_737
 	VFMADD231PS.BCST (CX), Z13, Z0
 	VFMADD231PS.BCST 4(CX), Z13, Z1
 	VFMADD231PS.BCST 8(CX), Z13, Z2
@@ -23195,9 +23625,9 @@ few_672:
 	VFMADD231PS.BCST 44(CX), Z13, Z11
 	VFMADD231PS.BCST 48(CX), Z13, Z12
 
-after_677:
+after_737:
 	CMPQ             BX, $0x07
-	JL               after_678
+	JL               after_738
 	VFMADD231PS.BCST 52(CX), Z14, Z0
 	VFMADD231PS.BCST 56(CX), Z14, Z1
 	VFMADD231PS.BCST 60(CX), Z14, Z2
@@ -23212,9 +23642,9 @@ after_677:
 	VFMADD231PS.BCST 96(CX), Z14, Z11
 	VFMADD231PS.BCST 100(CX), Z14, Z12
 
-after_678:
+after_738:
 	CMPQ             BX, $0x06
-	JL               after_679
+	JL               after_739
 	VFMADD231PS.BCST 104(CX), Z15, Z0
 	VFMADD231PS.BCST 108(CX), Z15, Z1
 	VFMADD231PS.BCST 112(CX), Z15, Z2
@@ -23229,9 +23659,9 @@ after_678:
 	VFMADD231PS.BCST 148(CX), Z15, Z11
 	VFMADD231PS.BCST 152(CX), Z15, Z12
 
-after_679:
+after_739:
 	CMPQ             BX, $0x05
-	JL               after_680
+	JL               after_740
 	VFMADD231PS.BCST 156(CX), Z16, Z0
 	VFMADD231PS.BCST 160(CX), Z16, Z1
 	VFMADD231PS.BCST 164(CX), Z16, Z2
@@ -23246,9 +23676,9 @@ after_679:
 	VFMADD231PS.BCST 200(CX), Z16, Z11
 	VFMADD231PS.BCST 204(CX), Z16, Z12
 
-after_680:
+after_740:
 	CMPQ             BX, $0x04
-	JL               after_681
+	JL               after_741
 	VFMADD231PS.BCST 208(CX), Z17, Z0
 	VFMADD231PS.BCST 212(CX), Z17, Z1
 	VFMADD231PS.BCST 216(CX), Z17, Z2
@@ -23263,9 +23693,9 @@ after_680:
 	VFMADD231PS.BCST 252(CX), Z17, Z11
 	VFMADD231PS.BCST 256(CX), Z17, Z12
 
-after_681:
+after_741:
 	CMPQ             BX, $0x03
-	JL               after_682
+	JL               after_742
 	VFMADD231PS.BCST 260(CX), Z18, Z0
 	VFMADD231PS.BCST 264(CX), Z18, Z1
 	VFMADD231PS.BCST 268(CX), Z18, Z2
@@ -23280,9 +23710,9 @@ after_681:
 	VFMADD231PS.BCST 304(CX), Z18, Z11
 	VFMADD231PS.BCST 308(CX), Z18, Z12
 
-after_682:
+after_742:
 	CMPQ             BX, $0x02
-	JL               after_683
+	JL               after_743
 	VFMADD231PS.BCST 312(CX), Z19, Z0
 	VFMADD231PS.BCST 316(CX), Z19, Z1
 	VFMADD231PS.BCST 320(CX), Z19, Z2
@@ -23297,7 +23727,7 @@ after_682:
 	VFMADD231PS.BCST 356(CX), Z19, Z11
 	VFMADD231PS.BCST 360(CX), Z19, Z12
 
-after_683:
+after_743:
 	VFMADD231PS.BCST 364(CX), Z20, Z0
 	VFMADD231PS.BCST 368(CX), Z20, Z1
 	VFMADD231PS.BCST 372(CX), Z20, Z2
@@ -23312,13 +23742,13 @@ after_683:
 	VFMADD231PS.BCST 408(CX), Z20, Z11
 	VFMADD231PS.BCST 412(CX), Z20, Z12
 
-done_673:
+done_733:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_685
+	JZ     overwrite_745
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -23347,10 +23777,10 @@ done_673:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_685:
+overwrite_745:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_686
+	JZ           free_746
 	VBROADCASTSS 252(AX), Z13
 	VBROADCASTSS 256(AX), Z14
 	VMAXPS       Z0, Z13, Z0
@@ -23380,7 +23810,7 @@ overwrite_685:
 	VMAXPS       Z12, Z13, Z12
 	VMINPS       Z12, Z14, Z12
 
-free_686:
+free_746:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -23453,11 +23883,11 @@ TEXT ·gemmTurned14x16AVX512(SB), NOSPLIT, $24-8
 	MOVQ   $+64, R12
 	SUBQ   R11, R12
 	TESTQ  $0x00000fff, DX
-	JNZ    loop_687
+	JNZ    loop_747
 	SUBQ   $0x10, BX
-	JL     rest_691
+	JL     rest_751
 
-lines_690:
+lines_750:
 	VMOVUPS          (SI), Y17
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z17
 	VMOVUPS          (SI)(DX*1), Y19
@@ -23786,17 +24216,17 @@ lines_690:
 	ADDQ             $0x40, DI
 	ADDQ             $+896, CX
 	SUBQ             $0x10, BX
-	JGE              lines_690
+	JGE              lines_750
 
-rest_691:
+rest_751:
 	ADDQ $0x10, BX
 	CMPQ BX, $0x08
-	JL   few_688
+	JL   few_748
 
-loop_687:
+loop_747:
 	SUBQ $0x08, BX
 
-loop_692:
+loop_752:
 	VMOVUPS          (SI), Y14
 	VBROADCASTF64X4  (SI)(DX*4), K1, Z14
 	VMOVUPS          (SI)(DX*1), Y17
@@ -23963,12 +24393,12 @@ loop_692:
 	ADDQ             $0x20, DI
 	ADDQ             $+448, CX
 	SUBQ             $0x08, BX
-	JGE              loop_692
+	JGE              loop_752
 	ADDQ             $0x08, BX
 
-few_688:
+few_748:
 	TESTQ            BX, BX
-	JZ               done_689
+	JZ               done_749
 	LEAQ             -8(BX), AX
 	SHLQ             $0x02, AX
 	ADDQ             AX, SI
@@ -24016,7 +24446,7 @@ few_688:
 	VSHUFF32X4       $0x88, Z22, Z21, Z17
 	VSHUFF32X4       $0xdd, Z22, Z21, Z21
 	CMPQ             BX, $0x08
-	JL               after_693
+	JL               after_753
 	VFMADD231PS.BCST (CX), Z14, Z0
 	VFMADD231PS.BCST 4(CX), Z14, Z1
 	VFMADD231PS.BCST 8(CX), Z14, Z2
@@ -24032,9 +24462,9 @@ few_688:
 	VFMADD231PS.BCST 48(CX), Z14, Z12
 	VFMADD231PS.BCST 52(CX), Z14, Z13
 
-after_693:
+after_753:
 	CMPQ             BX, $0x07
-	JL               after_694
+	JL               after_754
 	VFMADD231PS.BCST 56(CX), Z15, Z0
 	VFMADD231PS.BCST 60(CX), Z15, Z1
 	VFMADD231PS.BCST 64(CX), Z15, Z2
@@ -24050,9 +24480,9 @@ after_693:
 	VFMADD231PS.BCST 104(CX), Z15, Z12
 	VFMADD231PS.BCST 108(CX), Z15, Z13
 
-after_694:
+after_754:
 	CMPQ             BX, $0x06
-	JL               after_695
+	JL               after_755
 	VFMADD231PS.BCST 112(CX), Z16, Z0
 	VFMADD231PS.BCST 116(CX), Z16, Z1
 	VFMADD231PS.BCST 120(CX), Z16, Z2
@@ -24068,9 +24498,9 @@ after_694:
 	VFMADD231PS.BCST 160(CX), Z16, Z12
 	VFMADD231PS.BCST 164(CX), Z16, Z13
 
-after_695:
+after_755:
 	CMPQ             BX, $0x05
-	JL               after_696
+	JL               after_756
 	VFMADD231PS.BCST 168(CX), Z17, Z0
 	VFMADD231PS.BCST 172(CX), Z17, Z1
 	VFMADD231PS.BCST 176(CX), Z17, Z2
@@ -24086,9 +24516,9 @@ after_695:
 	VFMADD231PS.BCST 216(CX), Z17, Z12
 	VFMADD231PS.BCST 220(CX), Z17, Z13
 
-after_696:
+after_756:
 	CMPQ             BX, $0x04
-	JL               after_697
+	JL               after_757
 	VFMADD231PS.BCST 224(CX), Z18, Z0
 	VFMADD231PS.BCST 228(CX), Z18, Z1
 	VFMADD231PS.BCST 232(CX), Z18, Z2
@@ -24104,9 +24534,9 @@ after_696:
 	VFMADD231PS.BCST 272(CX), Z18, Z12
 	VFMADD231PS.BCST 276(CX), Z18, Z13
 
-after_697:
+after_757:
 	CMPQ             BX, $0x03
-	JL               after_698
+	JL               after_758
 	VFMADD231PS.BCST 280(CX), Z19, Z0
 	VFMADD231PS.BCST 284(CX), Z19, Z1
 	VFMADD231PS.BCST 288(CX), Z19, Z2
@@ -24122,9 +24552,9 @@ after_697:
 	VFMADD231PS.BCST 328(CX), Z19, Z12
 	VFMADD231PS.BCST 332(CX), Z19, Z13
 
-after_698:
+after_758:
 	CMPQ             BX, $0x02
-	JL               after_699
+	JL               after_759
 	VFMADD231PS.BCST 336(CX), Z20, Z0
 	VFMADD231PS.BCST 340(CX), Z20, Z1
 	VFMADD231PS.BCST 344(CX), Z20, Z2
@@ -24140,7 +24570,7 @@ after_698:
 	VFMADD231PS.BCST 384(CX), Z20, Z12
 	VFMADD231PS.BCST 388(CX), Z20, Z13
 
-after_699:
+after_759:
 	VFMADD231PS.BCST 392(CX), Z21, Z0
 	VFMADD231PS.BCST 396(CX), Z21, Z1
 	VFMADD231PS.BCST 400(CX), Z21, Z2
@@ -24156,13 +24586,13 @@ after_699:
 	VFMADD231PS.BCST 440(CX), Z21, Z12
 	VFMADD231PS.BCST 444(CX), Z21, Z13
 
-done_689:
+done_749:
 	MOVQ   t+0(FP), AX
 	MOVQ   136(AX), DX
 	SHLQ   $0x02, DX
 	MOVQ   16(SP), CX
 	TESTQ  CX, CX
-	JZ     overwrite_701
+	JZ     overwrite_761
 	VADDPS (CX), Z0, Z0
 	ADDQ   DX, CX
 	VADDPS (CX), Z1, Z1
@@ -24193,10 +24623,10 @@ done_689:
 	ADDQ   DX, CX
 	MOVQ   CX, 16(SP)
 
-overwrite_701:
+overwrite_761:
 	MOVB         248(AX), CL
 	TESTB        CL, CL
-	JZ           free_702
+	JZ           free_762
 	VBROADCASTSS 252(AX), Z14
 	VBROADCASTSS 256(AX), Z15
 	VMAXPS       Z0, Z14, Z0
@@ -24228,7 +24658,7 @@ overwrite_701:
 	VMAXPS       Z13, Z14, Z13
 	VMINPS       Z13, Z15, Z13
 
-free_702:
+free_762:
 	MOVQ    104(AX), CX
 	SHLQ    $0x02, CX
 	MOVQ    8(SP), AX
@@ -24294,7 +24724,7 @@ TEXT ·fmaPeakAVX512(SB), NOSPLIT, $0-8
 	VPXORD Z23, Z23, Z23
 	VPXORD Z24, Z24, Z24
 
-loop_703:
+loop_763:
 	VFMADD231PS Z0, Z0, Z1
 	VFMADD231PS Z0, Z0, Z2
 	VFMADD231PS Z0, Z0, Z3
@@ -24320,6 +24750,6 @@ loop_703:
 	VFMADD231PS Z0, Z0, Z23
 	VFMADD231PS Z0, Z0, Z24
 	DECQ        AX
-	JG          loop_703
+	JG          loop_763
 	VZEROUPPER
 	RET

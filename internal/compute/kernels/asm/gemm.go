@@ -157,7 +157,8 @@ const wideRows = 2
 // It does so for as many tiles below each other as t says: what precedes the loop and follows it is a third of the work of a short one.
 //
 // While it runs it fetches rows of the next panel of B, and then the next tile of C, a row in every two steps:
-// a core has only some 12 to 16 reads under way, and a burst of prefetches would stop the loop's own.
+// a core has only some 12 to 16 reads under way, and a burst of prefetches would stop the loop's own. With AVX-512 rows for which a
+// short loop has no steps are fetched behind it: there is another tile's time before they are needed.
 //
 // The loop has no masks, because a masked load of AVX-512 takes the units that
 // multiply on Intel's processors (18 % with two in a step). It does four steps at a
@@ -293,6 +294,22 @@ func (g *generator) tile(rows, vectors int) {
 			g.Label(more)
 		}
 	})
+	if g.wide() {
+		rest, fetched := g.label("rest"), g.label("fetched")
+		g.MOVQ(k, end)
+		g.Label(rest)
+		g.CMPQ(end, lastRow)
+		g.JL(operand.LabelRef(fetched))
+		for range 2 {
+			for line := range lines {
+				g.PREFETCHT0(operand.Mem{Base: next, Disp: line * 64})
+			}
+			g.ADDQ(nextRow, next)
+		}
+		g.SUBQ(operand.U8(tileSteps), end)
+		g.JMP(operand.LabelRef(rest))
+		g.Label(fetched)
+	}
 
 	last, done := g.label("last"), g.label("done")
 	g.TESTQ(k, k)
