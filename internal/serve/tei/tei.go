@@ -133,7 +133,15 @@ func (s *server) target(name string, need backend.Capability, what string) (back
 			return s.models.Model(list[k].ID)
 		}
 	}
-	return nil, backend.Errorf(backend.Cannot, "", "%s", what)
+	return nil, s.cannot(what)
+}
+
+// cannot is the error where none of the models does what is asked. One that would may not be there now: it is being loaded, or its device was lost.
+func (s *server) cannot(what string) error {
+	if err := s.models.Ready(); err != nil {
+		return err
+	}
+	return backend.Errorf(backend.Cannot, "", "%s", what)
 }
 
 // does is what a model was made for: not the vectors of one that was trained for something else, which come where they are asked for alone.
@@ -196,5 +204,5 @@ func (s *server) root(ctx context.Context, raw []byte) (any, error) {
 	case can.Has(backend.CanClassify):
 		return s.predict(ctx, raw)
 	}
-	return nil, backend.Errorf(backend.Cannot, "", "the model neither embeds nor classifies texts")
+	return nil, s.cannot("the model neither embeds nor classifies texts")
 }

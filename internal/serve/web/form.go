@@ -93,7 +93,7 @@ func fieldsOf(into any) map[string]reflect.Value {
 func (f *form) set(name string, raw []byte, file bool) error {
 	to, ok := f.fields[name]
 	if !ok {
-		return unknownKey(name)
+		return unknownKey(name, f.fields)
 	}
 	list := to.Kind() == reflect.Slice
 	if f.seen[name] && !list {

@@ -7,7 +7,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"math"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -32,11 +35,21 @@ func StrictJSON(raw []byte, into any) error {
 	if name, wrong := strconv.Unquote(key); wrong == nil {
 		key = name
 	}
-	return unknownKey(key)
+	var request map[string]json.RawMessage
+	var keys map[string]reflect.Value // of the request; a key within one of them is none of these
+	if json.Unmarshal(raw, &request); request[key] != nil && reflect.TypeOf(into).Elem().Kind() == reflect.Struct {
+		keys = fieldsOf(into)
+	}
+	return unknownKey(key, keys)
 }
 
-func unknownKey(key string) error {
-	return &backend.Error{Kind: backend.Invalid, Param: key, Message: fmt.Sprintf("%.80q is no key of this request", key), Err: ErrUnknownKey}
+// unknownKey names those that the request has, where they are known.
+func unknownKey(key string, keys map[string]reflect.Value) error {
+	message := fmt.Sprintf("%.80q is no key of this request", key)
+	if len(keys) > 0 {
+		message += "; it has " + strings.Join(slices.Sorted(maps.Keys(keys)), ", ")
+	}
+	return &backend.Error{Kind: backend.Invalid, Param: key, Message: message, Err: ErrUnknownKey}
 }
 
 // Given says whether a value stands in the request: null counts as none.

@@ -16,15 +16,23 @@ func TestStrictJSON(t *testing.T) {
 	var into struct {
 		N    int             `json:"n"`
 		Free json.RawMessage `json:"free"`
+		Of   struct{}        `json:"of"`
 	}
 	if err := StrictJSON([]byte(`{"n": 1, "free": {"x": 1}}`), &into); err != nil || into.N != 1 {
 		t.Errorf("%v, %+v", err, into)
 	}
-	for body, param := range map[string]string{`{"n": 1, "ma\"x": 2}`: `ma"x`, `{"": 1}`: ""} {
+	const has = " is no key of this request; it has free, n, of"
+	for body, want := range map[string][2]string{
+		`{"n": 1, "ma\"x": 2}`: {`ma"x`, `"ma\"x"` + has}, `{"": 1}`: {"", `""` + has}, `{"of": {"m": 1}}`: {"m", `"m" is no key of this request`},
+	} {
 		err := StrictJSON([]byte(body), &into)
-		if e := backend.AsError(err); !errors.Is(err, ErrUnknownKey) || e.Param != param {
+		if e := backend.AsError(err); !errors.Is(err, ErrUnknownKey) || e.Param != want[0] || e.Message != want[1] {
 			t.Errorf("%s: %v, %q", body, err, e.Param)
 		}
+	}
+	var list []struct{}
+	if err := StrictJSON([]byte(`[{"m": 1}]`), &list); !errors.Is(err, ErrUnknownKey) {
+		t.Error(err)
 	}
 	if err := StrictJSON([]byte(`{"n": "1"}`), &into); errors.Is(err, ErrUnknownKey) || backend.AsError(err).Param != "n" {
 		t.Error(err)
