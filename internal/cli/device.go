@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 )
@@ -85,10 +86,14 @@ func (a *app) openDevice(c *cobra.Command) error {
 // devicePatience is how long an accelerator may take to answer when the command is interrupted, which has nothing to save.
 const devicePatience = 2 * time.Second
 
-// lostDevice says what to do about an accelerator that was lost by a command which has nothing to go on with.
-func (a *app) lostDevice(err error) error {
-	if a.device != nil && errors.As(err, new(*pjrt.CrashError)) {
+// failedDevice says what to do about an accelerator that was lost, or has too little memory, by a command which has nothing to go on with.
+func (a *app) failedDevice(err error) error {
+	switch {
+	case a.device == nil:
+	case errors.As(err, new(*pjrt.CrashError)):
 		return fmt.Errorf("%w; begin again: -v shows all that the plugin writes, and --device cpu does without it", err)
+	case errors.As(err, new(*engine.MemoryError)):
+		return fmt.Errorf("%w; end what else runs on it, or leave --device out: the processor has the machine's memory", err)
 	}
 	return err
 }

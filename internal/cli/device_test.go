@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 )
 
@@ -89,14 +90,18 @@ func TestDeviceThatCannotBeOpened(t *testing.T) {
 	refused(t, exitFailed, []string{"predict", "--model", model, "--device", "oneapi", "x"}, "no plugin was found", "jax-oneapi-pjrt", "UNIMO_PJRT_PATH")
 }
 
-// A command that has nothing to go on with says what else to do where its accelerator was lost.
-func TestLostDevice(t *testing.T) {
+// A command that has nothing to go on with says what else to do where its accelerator was lost, or has too little memory.
+func TestFailedDevice(t *testing.T) {
 	crash := &pjrt.CrashError{Status: "signal: killed", Asked: "compile program 2"}
-	lost := (&app{device: new(device.Device)}).lostDevice(fmt.Errorf("film 3: %w", crash))
+	lost := (&app{device: new(device.Device)}).failedDevice(fmt.Errorf("film 3: %w", crash))
 	if !errors.Is(lost, crash) || !strings.HasPrefix(lost.Error(), "film 3: unimo-xla ended: signal: killed, after it was asked to compile program 2; begin again: ") || strings.Contains(lost.Error(), "resume") {
 		t.Error(lost)
 	}
-	if other := new(app).lostDevice(crash); other != error(crash) { // a run, which explains it
+	little := &engine.MemoryError{Needs: 9e6, Has: 5e6}
+	if err := (&app{device: new(device.Device)}).failedDevice(little); !errors.Is(err, error(little)) || !strings.Contains(err.Error(), "needs 9000 kB of 5000 kB; end what else runs on it, or leave --device out") {
+		t.Error(err)
+	}
+	if other := new(app).failedDevice(crash); other != error(crash) { // a run, which explains it
 		t.Error(other)
 	}
 }

@@ -103,7 +103,7 @@ func (a *app) run(ctx context.Context) int {
 		})
 	})
 	a.closeDevice()
-	err = a.together(a.lostDevice(err))
+	err = a.together(a.failedDevice(err))
 	code, message := outcome(err)
 	var reported reportedError
 	if code != exitDone && (a.json || slices.Contains(a.args, "--json")) && !errors.As(err, &reported) {

@@ -3,13 +3,18 @@ package backend
 import (
 	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"math"
 	"os"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/test/accelerator"
 )
 
@@ -100,6 +105,31 @@ func TestAcceleratorAnswers(t *testing.T) {
 	ask(0)
 	if now, _ := r.DeviceUse(); now.Buffers > first.Buffers || now.Compiled != first.Compiled {
 		t.Errorf("loaded again, there are %d buffers and %d programs; before %d and %d", now.Buffers, now.Compiled, first.Buffers, first.Compiled)
+	}
+}
+
+// A batch that has no room fails alone: those that have some are answered after it.
+func TestAcceleratorTooLittleMemory(t *testing.T) {
+	o := Options{Device: plugged(t), WarmUp: WarmUpNone}
+	ask := func(r *Registry, texts int) error {
+		_, _, err := get(t, r, "films").Classify(context.Background(), slices.Repeat([]Input{{Text: strings.Repeat("film ", 60)}}, texts))
+		return err
+	}
+	r := serve(t, o, "films")
+	if err := ask(r, 1); err != nil {
+		t.Fatal(err)
+	}
+	use, _ := r.DeviceUse()
+	t.Setenv(device.MemoryVariable, fmt.Sprint(use.Memory))
+	r = serve(t, o, "films")
+	for range 2 {
+		var little *engine.MemoryError
+		if err := ask(r, 16); !errors.As(err, &little) || little.Has != use.Memory {
+			t.Errorf("16 texts: %v", err)
+		}
+		if err := ask(r, 1); err != nil {
+			t.Errorf("one text after them: %v", err)
+		}
 	}
 }
 

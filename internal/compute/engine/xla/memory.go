@@ -80,8 +80,8 @@ func (d *Device) Write(dst *engine.Tensor, host []float32) {
 	m := of(dst)
 	if m.whole != nil {
 		temporary := d.Wrap(dst.Rows, dst.Cols, host)
+		defer d.Free(temporary)
 		d.Copy(dst, temporary)
-		d.Free(temporary)
 		return
 	}
 	physical := host
@@ -105,9 +105,9 @@ func (d *Device) Read(host []float32, src *engine.Tensor) {
 	m := of(src)
 	if m.whole != nil {
 		temporary := d.New(src.Rows, src.Cols)
+		defer d.Free(temporary)
 		d.Copy(temporary, src)
 		d.Read(host, temporary)
-		d.Free(temporary)
 		return
 	}
 	d.heap.mu.Lock()

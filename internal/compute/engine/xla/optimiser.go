@@ -162,9 +162,9 @@ func (b *builder) parts(x val) val {
 
 // squares reads what roots are the roots of, and frees them.
 func (d *Device) squares(sums []float64, roots *engine.Tensor) {
+	defer d.Free(roots)
 	host := make([]float32, roots.Len())
 	d.Read(host, roots)
-	d.Free(roots)
 	for i := range sums {
 		root := engine.Joined(host[2*i], host[2*i+1])
 		sums[i] = root * root
@@ -267,6 +267,7 @@ func (d *Device) AdamIdle(p, m, v *engine.Tensor, rows, from []int32, history []
 func (d *Device) idle(op string, p *engine.Tensor, rows, from []int32, history []engine.AdamStep, step func(s engine.AdamStep, n int, rows []int32, zeros *engine.Tensor)) {
 	engine.CheckIdle(op, p, rows, from, history)
 	zeros := d.New(p.Rows, p.Cols)
+	defer d.Free(zeros)
 	d.Zero(zeros)
 	for n, s := range history {
 		s.Clip = nil // there is nothing to clip
@@ -278,7 +279,6 @@ func (d *Device) idle(op string, p *engine.Tensor, rows, from []int32, history [
 		}
 		step(s, n, late, zeros)
 	}
-	d.Free(zeros)
 }
 
 // AdamBfloat16 implements [engine.Device].

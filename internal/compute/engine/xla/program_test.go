@@ -182,22 +182,35 @@ func TestProgramsAreUnloaded(t *testing.T) {
 func TestTooLittleMemory(t *testing.T) {
 	has := open(t, Options{}).client.Held(0) + 1<<19 // beside what other tests left
 	d := open(t, Options{Memory: has})
-	double := func(d engine.Device, rows int) error {
+	double := func(rows int, read func(y *engine.Tensor)) error {
 		return engine.Guard(func() error {
 			x, y := d.New(rows, 1000), d.New(rows, 1000)
 			defer d.Free(x)
 			defer d.Free(y)
 			d.Zero(x)
 			d.Add(y, x, x)
-			d.Read(make([]float32, rows*1000), y)
+			read(y)
 			return nil
 		})
 	}
-	for range 3 {
-		err := double(d, 100)
-		var little *engine.MemoryError
-		if !errors.As(err, &little) || little.Has != has || little.Needs < 400000 || d.Stats().Ran != 0 || d.loaded != (Bound{}) {
-			t.Fatalf("%v after %d runs; %+v is loaded", err, d.Stats().Ran, d.loaded)
+	all := func(y *engine.Tensor) { d.Read(make([]float32, y.Len()), y) }
+	for name, read := range map[string]func(y *engine.Tensor){
+		"all": all, "some": func(y *engine.Tensor) { all(d.Part(y, 1, 3)) },
+		"squares": func(y *engine.Tensor) { engine.SumSquares(d, y) }, "squares of rows": func(y *engine.Tensor) { d.RowSquares(make([]float64, y.Rows), y, nil) },
+		"the largest": func(y *engine.Tensor) {
+			d.TopK(make([]int32, y.Rows), make([]float32, y.Rows), make([]float64, y.Rows), y, 1, -1)
+		},
+	} {
+		var needs int64
+		for range 3 {
+			err := double(100, read)
+			var little *engine.MemoryError
+			if !errors.As(err, &little) || little.Has != has || little.Needs < 400000 || d.Stats().Ran != 0 || d.loaded != (Bound{}) {
+				t.Fatalf("%s: %v after %d runs; %+v is loaded", name, err, d.Stats().Ran, d.loaded)
+			}
+			if needs = max(needs, little.Needs); little.Needs != needs || len(d.trace.calls) > 0 {
+				t.Errorf("%s: the next time %d bytes are needed, not %d; %d calls are left", name, little.Needs, needs, len(d.trace.calls))
+			}
 		}
 	}
 	for _, p := range d.programs {
@@ -205,7 +218,7 @@ func TestTooLittleMemory(t *testing.T) {
 			t.Errorf("program %d, which is not there, has %d users", p.number, p.users)
 		}
 	}
-	if err := double(d.Fork(), 8); err != nil || d.Stats().Ran != 1 {
+	if err := double(8, all); err != nil || d.Stats().Ran != 1 {
 		t.Errorf("%v after %d runs", err, d.Stats().Ran)
 	}
 }

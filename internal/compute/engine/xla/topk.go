@@ -16,10 +16,10 @@ func (d *Device) TopK(ids []int32, values []float32, logSums []float64, x *engin
 	}
 	width := 2*k + 3
 	found := d.New(x.Rows, width)
+	defer d.Free(found)
 	record(d, "top k", k, lowerTopK, []*engine.Tensor{found}, d.tensor(x), d.count(int(except)))
 	host := make([]float32, found.Len())
 	d.Read(host, found)
-	d.Free(found)
 	for row := range x.Rows {
 		of := host[row*width:][:width]
 		largest, sum := of[2*k], engine.Joined(of[2*k+1], of[2*k+2])
