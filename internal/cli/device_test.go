@@ -42,6 +42,7 @@ func TestDeviceFlags(t *testing.T) {
 		{append(train, "--precision", "bf16"), []string{"training on the processor (device cpu) computes with float32 alone"}},
 		{append(train, "--device", "cuda", "--devices", "4", "--batch_size", "16"), []string{"a step has too few batches for them, 1", "--devices 4 --gradient-accumulation 4 --batch-size 4"}},
 		{append(train, "--device", "cuda", "--devices", "2", "--gradient_accumulation", "2", "--set", "exchange_bfloat16=true"), []string{"exchange_bfloat16 are for ranks that are processes"}},
+		{append(train, "--device", "cuda", "--set", "exchange_bfloat16=true"), []string{"exchange_bfloat16 is for ranks that are processes", "leave it out, or the device"}},
 		{append(train, "--devices", "2"), []string{"the processor is one device"}},
 		{append(train, "--device", "cuda", "--devices", "0"), []string{"devices is 0, want 1 or more"}},
 		{append(train, "--device", "cuda", "--set", "device=rocm"), []string{"device is given twice"}},

@@ -12,6 +12,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/pretrain/corpus"
+	"github.com/unimo-go/unimo/internal/train"
 )
 
 // The batches of a step, compared with each other, have the loss and together the gradients of one batch with all of their pairs, retrieved images
@@ -77,6 +78,7 @@ func TestOverStepIsALargerBatch(t *testing.T) {
 			what := fmt.Sprintf("dropout %v, batches of %v", dropout, sizes)
 			var list []*Batch
 			var surveyed []Surveyed
+			table, rows := dev.New(8*len(items), cfg.ContrastSize), 0 // with room for what is retrieved
 			rest := items
 			for number, size := range sizes {
 				b := pack(number, rest[:size])
@@ -85,10 +87,15 @@ func TestOverStepIsALargerBatch(t *testing.T) {
 					t.Errorf("%s: the part counts %d", what, n)
 				}
 				tape.Reset(autograd.Seed{Key: 1, Pass: uint64(b.Number)})
-				s := w.recipe.Survey(tape, m, b)
-				s.Images, s.Texts = slices.Clone(s.Images), slices.Clone(s.Texts)
+				s, vectors := w.recipe.Survey(tape, m, b)
+				var places []train.StepVectors
+				for _, v := range vectors {
+					places = append(places, train.StepVectors{Table: table, First: rows})
+					dev.Copy(dev.Part(table, rows, rows+v.Value.Rows), v.Value)
+					rows += v.Value.Rows
+				}
 				tape.Release()
-				list, surveyed, rest = append(list, b), append(surveyed, s), rest[size:]
+				list, surveyed, rest = append(list, b), append(surveyed, s.At(places)), rest[size:]
 			}
 			step := NewStep(surveyed)
 			if len(step.images) <= len(items) || len(step.texts) <= len(items) {

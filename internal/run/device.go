@@ -22,6 +22,9 @@ func (r *run) openDevice(ctx context.Context, s *CommonSettings) (err error) {
 	if s.Accelerated() && r.Group.Size() > 1 && r.lent == nil {
 		return &SettingError{fmt.Errorf("device %s: several ranks train on the processor alone today; leave out the launcher, or the device", s.Device)}
 	}
+	if s.Accelerated() && s.ExchangeBfloat16 {
+		return &SettingError{fmt.Errorf("device %s: exchange_bfloat16 is for ranks that are processes, which train on the processor alone today; leave it out, or the device", s.Device)}
+	}
 	if s.Choice, err = s.Absolute(); err != nil {
 		return err
 	}

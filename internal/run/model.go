@@ -68,12 +68,14 @@ func (t *trained) Surveys() bool {
 }
 
 // Survey implements [train.Surveyor].
-func (t *trained) Survey(tape *autograd.Tape, epoch, batch int) ([]byte, error) {
+func (t *trained) Survey(tape *autograd.Tape, epoch, batch int) ([]byte, []*autograd.Var, error) {
 	return t.Learner.(Surveyor).Survey(tape, epoch, batch)
 }
 
 // Surveyed implements [train.Surveyor].
-func (t *trained) Surveyed(batches [][]byte) error { return t.Learner.(Surveyor).Surveyed(batches) }
+func (t *trained) Surveyed(batches []train.Surveyed) error {
+	return t.Learner.(Surveyor).Surveyed(batches)
+}
 
 // Save implements [train.Task].
 func (t *trained) Save(dir string, note train.Note) error {

@@ -3,7 +3,6 @@ package train
 import (
 	"errors"
 	"fmt"
-	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -13,47 +12,8 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/compute/optim"
 	"github.com/unimo-go/unimo/internal/test/accelerator"
+	"github.com/unimo-go/unimo/internal/test/late"
 )
-
-// lateDevice is the CPU engine as a device that computes late. It counts how often it begins to compute what it was asked for, and how often
-// somebody waits for what was noted.
-type lateDevice struct {
-	engine.Device
-	started, read int
-	unread        []*noted
-}
-
-type noted struct {
-	values []float32
-	read   bool
-}
-
-func (d *lateDevice) Expect(*engine.Tensor) {}
-func (d *lateDevice) Repeat(*engine.Tensor) {}
-func (d *lateDevice) Repeated()             {}
-func (d *lateDevice) Start()                { d.started++ }
-
-func (d *lateDevice) Note(t *engine.Tensor) func() []float32 {
-	n := &noted{values: slices.Clone(engine.Values(d.Device, t))}
-	d.unread = append(d.unread, n)
-	return func() []float32 {
-		if !n.read {
-			d.read++
-			for _, n := range d.unread {
-				n.read = true
-			}
-			d.unread = nil
-		}
-		return n.values
-	}
-}
-
-func (d *lateDevice) LossSlope(dloss, loss *engine.Tensor, scale float32) {
-	if x := engine.Values(d.Device, loss)[0]; x-x != 0 {
-		scale = float32(math.NaN())
-	}
-	d.Device.LossSlope(dloss, loss, scale)
-}
 
 // rounded is a norm without the digits that are lost in two float32.
 func rounded(norm float64) float64 { return float64(float32(norm)) }
@@ -84,23 +44,23 @@ func TestLateStepsAreTheSame(t *testing.T) {
 				return root, events, h
 			}
 			at, want, log := train(cpu.New())
-			d := &lateDevice{Device: cpu.New()}
-			late, got, lateLog := train(d)
-			if lastModel(t, late) != lastModel(t, at) {
+			d := late.New()
+			root, got, lateLog := train(d)
+			if lastModel(t, root) != lastModel(t, at) {
 				t.Errorf("%d batches, log_steps %d: another model", accumulate, each)
 			}
 			if fmt.Sprint(got) != fmt.Sprint(want) || fmt.Sprint(lateLog) != fmt.Sprint(log) {
 				t.Errorf("%d batches, log_steps %d: other steps:\n%v\n%v\nlog:\n%v\n%v", accumulate, each, got, want, lateLog, log)
 			}
-			reads := 0
+			reads := int64(0)
 			for step, unread := 1, 0; step <= len(want); step++ {
 				unread++
 				if step%each == 0 || step%45 == 0 || step%31 == 0 || step == len(want) || unread == mostUnread {
 					reads, unread = reads+1, 0
 				}
 			}
-			if d.read != reads {
-				t.Errorf("%d batches, log_steps %d: numbers were read %d times in %d steps, want %d", accumulate, each, d.read, len(want), reads)
+			if d.Noted.Load() != reads {
+				t.Errorf("%d batches, log_steps %d: numbers were read %d times in %d steps, want %d", accumulate, each, d.Noted.Load(), len(want), reads)
 			}
 		}
 	}
@@ -116,7 +76,7 @@ func TestLateNonFiniteSteps(t *testing.T) {
 		c.LogSteps, c.EvalSteps, c.SnapshotSteps = 100, 100, 100
 		var errs [2]error
 		var values [2][]float32
-		for i, d := range []engine.Device{cpu.New(), &lateDevice{Device: cpu.New()}} {
+		for i, d := range []engine.Device{cpu.New(), late.New()} {
 			trainer, l := newTrainerOn(t, d, t.TempDir(), c)
 			spoil(l)
 			var o Outcome

@@ -22,18 +22,6 @@ type Passer interface {
 	Passes(tape *autograd.Tape, epoch, batch int, scales []float32) (parts Reading, tokens int, err error)
 }
 
-// Surveyor is a [Task], or what one is made of, with a loss that depends on all batches of a step at a time, whichever ranks they
-// are on: on what is found out about each of them in a pass before.
-type Surveyor interface {
-	// Surveys says whether there is such a loss.
-	Surveys() bool
-	// Survey finds out about a batch. The tape is reset, with the seed that it has again when Loss computes the batch: what
-	// begins in the same way has the same dropout masks.
-	Survey(tape *autograd.Tape, epoch, batch int) ([]byte, error)
-	// Surveyed gives what was found out about the batches of the step, in their order, before Loss computes the first.
-	Surveyed(batches [][]byte) error
-}
-
 // TakeBatch takes a batch through the model in the task's passes, or in one. See [Passer].
 func TakeBatch(tape *autograd.Tape, task Loser, epoch, batch int, scales []float32) (parts Reading, tokens int, err error) {
 	if p, ok := task.(Passer); ok {

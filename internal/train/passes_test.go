@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/compute/autograd"
+	"github.com/unimo-go/unimo/internal/test/late"
 )
 
 // twice is a line whose batches go through the model twice, the first time for nothing: it must train to the same bits.
@@ -106,10 +107,10 @@ func (l watched) Passes(t *autograd.Tape, epoch, batch int, scales []float32) (R
 func TestEachPassIsAProgram(t *testing.T) {
 	c := testConfig()
 	c.GradientAccumulation = 3
-	trainer, l := newTrainer(t, t.TempDir(), c)
-	d := &lateDevice{Device: trainer.Device}
-	var started []int
-	trainer.Device, trainer.Task = d, watched{l, func() { started = append(started, d.started) }}
+	d := late.New()
+	trainer, l := newTrainerOn(t, d, t.TempDir(), c)
+	var started []int64
+	trainer.Task = watched{l, func() { started = append(started, d.Started.Load()) }}
 	if _, err := trainer.Run(t.Context(), false); err != nil {
 		t.Fatal(err)
 	}

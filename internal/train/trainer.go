@@ -223,6 +223,8 @@ type Trainer struct {
 	bucket       int           // values of one, at least; 0: the usual
 	handed       []bool        // buckets whose gradients of the step are finished
 
+	tables []*engine.Tensor // of what the step's batches are compared by
+
 	unread []taken       // steps whose numbers nobody has read
 	spent  time.Duration // on them
 }
@@ -686,6 +688,7 @@ func (t *Trainer) gradients(places []place, parts [][]Part, totals Totals) (comp
 	if err := t.survey(places, first, end); err != nil {
 		return nil, nil, times, err
 	}
+	defer t.clearTables()
 	several := t.exchange.remote()
 	if several {
 		t.exchange.begin()
@@ -762,31 +765,6 @@ func (t *Trainer) handOver() {
 			t.exchange.queue <- b
 		}
 	}
-}
-
-// survey finds out about the step's batches what the task's losses need of all of them.
-func (t *Trainer) survey(places []place, first, end int) error {
-	s, ok := t.Task.(Surveyor)
-	if !ok || !s.Surveys() {
-		return nil
-	}
-	var own [][]byte
-	var err error
-	for i := first; i < end && err == nil; i++ {
-		var found []byte
-		t.tape.Reset(t.seed(i))
-		found, err = s.Survey(t.tape, places[i].epoch, places[i].batch)
-		t.tape.Release()
-		own = append(own, found)
-	}
-	each, err := collective.Gather(t.Group, own, err)
-	if err != nil {
-		return err
-	}
-	if err := s.Surveyed(slices.Concat(each...)); err != nil { // on all ranks, which have found out the same
-		return t.agree(err)
-	}
-	return nil
 }
 
 // seed is that of the dropout masks of the i-th batch of the step.

@@ -116,28 +116,29 @@ func (l *learner) Surveys() bool {
 }
 
 // Survey implements [run.Surveyor]: what the task finds, behind its number.
-func (l *learner) Survey(tape *autograd.Tape, epoch, batch int) ([]byte, error) {
+func (l *learner) Survey(tape *autograd.Tape, epoch, batch int) ([]byte, []*autograd.Var, error) {
 	t, at := l.turn(epoch, batch)
 	s := t.surveyor()
 	if s == nil {
-		return nil, nil
+		return nil, nil, nil
 	}
-	found, err := s.Survey(tape, at.epoch, at.batch)
-	return append(binary.AppendUvarint(nil, uint64(at.task)), found...), t.wrap(err)
+	about, vectors, err := s.Survey(tape, at.epoch, at.batch)
+	return append(binary.AppendUvarint(nil, uint64(at.task)), about...), vectors, t.wrap(err)
 }
 
 // Surveyed implements [run.Surveyor]: each task is given what was found of its own batches.
-func (l *learner) Surveyed(batches [][]byte) error {
-	own := make([][][]byte, len(l.parts))
-	for _, raw := range batches {
-		if len(raw) == 0 {
+func (l *learner) Surveyed(batches []train.Surveyed) error {
+	own := make([][]train.Surveyed, len(l.parts))
+	for _, b := range batches {
+		if len(b.About) == 0 {
 			continue
 		}
-		task, n := binary.Uvarint(raw)
+		task, n := binary.Uvarint(b.About)
 		if n <= 0 || task >= uint64(len(own)) {
 			return errors.New("what was found of a batch is of no task")
 		}
-		own[task] = append(own[task], raw[n:])
+		b.About = b.About[n:]
+		own[task] = append(own[task], b)
 	}
 	for i, t := range l.parts {
 		if s := t.surveyor(); s != nil {

@@ -213,28 +213,29 @@ func (l *learner) Surveys() bool {
 }
 
 // Survey implements [run.Surveyor].
-func (l *learner) Survey(tape *autograd.Tape, _, batch int) ([]byte, error) {
+func (l *learner) Survey(tape *autograd.Tape, _, batch int) ([]byte, []*autograd.Var, error) {
 	b := l.waiting[slices.IndexFunc(l.waiting, func(b *pretrain.Batch) bool { return b.Number == batch })]
 	if !b.OverStep {
-		return nil, nil
+		return nil, nil, nil
 	}
+	found, vectors := l.recipe.Survey(tape, l.model, b)
 	var raw bytes.Buffer
-	err := gob.NewEncoder(&raw).Encode(l.recipe.Survey(tape, l.model, b))
-	return raw.Bytes(), err
+	err := gob.NewEncoder(&raw).Encode(found)
+	return raw.Bytes(), vectors, err
 }
 
 // Surveyed implements [run.Surveyor].
-func (l *learner) Surveyed(batches [][]byte) error {
+func (l *learner) Surveyed(batches []train.Surveyed) error {
 	var list []pretrain.Surveyed
-	for _, raw := range batches {
-		if len(raw) == 0 {
+	for _, b := range batches {
+		if len(b.About) == 0 {
 			continue
 		}
 		var s pretrain.Surveyed
-		if err := gob.NewDecoder(bytes.NewReader(raw)).Decode(&s); err != nil {
-			return fmt.Errorf("vectors of a batch: %w", err)
+		if err := gob.NewDecoder(bytes.NewReader(b.About)).Decode(&s); err != nil {
+			return fmt.Errorf("pairs of a batch: %w", err)
 		}
-		list = append(list, s)
+		list = append(list, s.At(b.Vectors))
 	}
 	step := pretrain.NewStep(list)
 	for _, b := range l.waiting {

@@ -50,6 +50,17 @@ func Open(tb testing.TB) *xla.Device {
 	return xla.New(c, xla.Options{})
 }
 
+// Team returns devices of one process at full precision, on a plugin for the processor that pretends as many.
+func Team(t *testing.T, n int) []*xla.Device {
+	t.Helper()
+	c, err := pjrt.Start(pjrt.Options{Plugin: plugin(t), Client: map[string]any{"cpu_device_count": int64(n)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { c.Close() })
+	return xla.NewTeam(c, 0, n, xla.Options{})
+}
+
 // Each runs a test on the engine for processors and on the tracing device.
 func Each(t *testing.T, run func(t *testing.T, d engine.Device)) {
 	t.Run("processor", func(t *testing.T) { run(t, cpu.New()) })
