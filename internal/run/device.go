@@ -129,18 +129,34 @@ func (r *run) explain(err error) error {
 	if !errors.As(err, &little) {
 		return err
 	}
-	s := r.settings.Common()
-	remedy := fmt.Sprintf("lower batch_size, which is %d", s.BatchSize)
+	return fmt.Errorf("%w: %s", err, r.remedy(little))
+}
+
+// remedy says what to do where a device has too little memory.
+func (r *run) remedy(little *engine.MemoryError) string {
+	smaller := "choose a smaller preset"
+	if r.beside > 0 {
+		smaller += " or network (extractor)"
+	}
+	smaller += ", or a device with more memory"
+	s, remedy := r.settings.Common(), ""
 	switch fits := little.Fits(s.BatchSize); {
+	case little.Alone != "":
+		return "batch_size does not matter to that; choose a smaller network (extractor), or a device with more memory; " +
+			"features of one that is not trained can be computed on the processor (unimo features extract)"
+	case !r.begun: // no batch was computed yet
+		return smaller
 	case fits > 0:
 		remedy = fmt.Sprintf("a batch_size of about %d fits (it is %d)", fits, s.BatchSize)
 	case little.Needs > 0:
-		remedy = "a batch_size of 1 does not fit either; choose a smaller preset, or a device with more memory"
+		remedy = "a batch_size of 1 does not fit either; " + smaller
+	default:
+		remedy = fmt.Sprintf("lower batch_size, which is %d", s.BatchSize)
 	}
 	if !s.Recompute {
 		remedy += "; recompute needs less, too"
 	}
-	return fmt.Errorf("%w: %s", err, remedy)
+	return remedy
 }
 
 // tooLarge says whether a run has ended because its first steps do not fit: there is nothing to go on with.

@@ -42,19 +42,31 @@ func (s *someSettings) Adopt(model.Config)               {}
 
 // Too little memory is said with the batch size that fits, or that none does.
 func TestTooLittleMemoryIsExplained(t *testing.T) {
+	const needs = "the device has too little memory: this needs 9 kB of "
+	seen := engine.MemoryError{Needs: 9000, Has: 5000, Fixed: 1000, Alone: "a picture seen by ViT"}
 	for _, test := range []struct {
 		err       engine.MemoryError
 		recompute bool
+		begun     bool
+		beside    int // parameters of the network that is trained with the model
 		want      string
 	}{
-		{engine.MemoryError{Needs: 9000, Has: 5000, Fixed: 1000}, false, "this needs 9 kB of 5 kB: a batch_size of about 16 fits (it is 32); recompute needs less, too"},
-		{engine.MemoryError{Needs: 9000, Has: 5000, Fixed: 1000}, true, "a batch_size of about 16 fits (it is 32)"},
-		{engine.MemoryError{Needs: 9000, Has: 1000, Fixed: 1000}, true, "a batch_size of 1 does not fit either; choose a smaller preset, or a device with more memory"},
-		{engine.MemoryError{Err: errors.New("RESOURCE_EXHAUSTED")}, true, "RESOURCE_EXHAUSTED: lower batch_size, which is 32"},
+		{engine.MemoryError{Needs: 9000, Has: 5000, Fixed: 1000}, false, true, 0, needs + "5 kB: a batch_size of about 16 fits (it is 32); recompute needs less, too"},
+		{engine.MemoryError{Needs: 9000, Has: 5000, Fixed: 1000}, true, true, 7, needs + "5 kB: a batch_size of about 16 fits (it is 32)"},
+		{engine.MemoryError{Needs: 9000, Has: 1000, Fixed: 1000}, true, true, 0, needs + "1 kB: a batch_size of 1 does not fit either; choose a smaller preset, or a device with more memory"},
+		{engine.MemoryError{Needs: 9000, Has: 1000, Fixed: 1000}, false, true, 7,
+			needs + "1 kB: a batch_size of 1 does not fit either; choose a smaller preset or network (extractor), or a device with more memory; recompute needs less, too"},
+		{engine.MemoryError{Err: errors.New("RESOURCE_EXHAUSTED")}, true, true, 0, "the device has too little memory: RESOURCE_EXHAUSTED: lower batch_size, which is 32"},
+		// Before training and beside it: neither the weights nor a picture need less with a smaller batch.
+		{engine.MemoryError{Err: errors.New("RESOURCE_EXHAUSTED")}, false, false, 0, "the device has too little memory: RESOURCE_EXHAUSTED: choose a smaller preset, or a device with more memory"},
+		{seen, false, false, 0, "the device has too little memory: a picture seen by ViT needs 9 kB of 5 kB: batch_size does not matter to that; choose a smaller network (extractor), or a device with more memory; " +
+			"features of one that is not trained can be computed on the processor (unimo features extract)"},
+		{seen, true, true, 7, "a picture seen by ViT needs 9 kB of 5 kB: batch_size does not matter to that; choose a smaller network (extractor), or a device with more memory; " +
+			"features of one that is not trained can be computed on the processor (unimo features extract)"},
 	} {
 		s := new(someSettings)
 		s.BatchSize, s.Recompute = 32, test.recompute
-		r := &run{settings: s}
+		r := &run{settings: s, begun: test.begun, beside: test.beside}
 		if err := r.explain(&test.err); !errors.Is(err, error(&test.err)) || !strings.HasSuffix(err.Error(), test.want) {
 			t.Errorf("%+v: %v, want %q", test.err, err, test.want)
 		}

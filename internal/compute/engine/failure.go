@@ -1,6 +1,10 @@
 package engine
 
-import "fmt"
+import (
+	"cmp"
+	"errors"
+	"fmt"
+)
 
 // Failure is what a device that cannot go on panics with: one that is lost, or has too little memory.
 type Failure struct{ Err error }
@@ -12,16 +16,20 @@ func (f Failure) Unwrap() error { return f.Err }
 
 // MemoryError says that what is to be computed needs more memory than the device has.
 type MemoryError struct {
-	Needs, Has int64 // bytes; 0 where that is not known, as when the device found out while it computed
-	Fixed      int64 // of Needs, what does not depend on how much is computed at once
-	Err        error // of the device; nil where it was not asked
+	Needs, Has int64  // bytes; 0 where that is not known, as when the device found out while it computed
+	Fixed      int64  // of Needs, what does not depend on how much is computed at once
+	Err        error  // of the device; nil where it was not asked
+	Alone      string // what is computed by itself, however much else is computed at once; see [Alone]
 }
 
 func (e *MemoryError) Error() string {
-	if e.Needs == 0 {
-		return fmt.Sprintf("the device has too little memory: %v", e.Err)
+	switch {
+	case e.Needs > 0:
+		return fmt.Sprintf("the device has too little memory: %s needs %s of %s", cmp.Or(e.Alone, "this"), Bytes(e.Needs), Bytes(e.Has))
+	case e.Alone != "":
+		return fmt.Sprintf("the device has too little memory: %s: %v", e.Alone, e.Err)
 	}
-	return fmt.Sprintf("the device has too little memory: this needs %s of %s", Bytes(e.Needs), Bytes(e.Has))
+	return fmt.Sprintf("the device has too little memory: %v", e.Err)
 }
 
 // Unwrap returns what the device said.
@@ -33,6 +41,22 @@ func (e *MemoryError) Fits(n int) int {
 		return 0
 	}
 	return int(float64(n) * float64(e.Has-e.Fixed) / float64(e.Needs-e.Fixed))
+}
+
+// Alone calls work, which computes something by itself: a picture, say. Where the device has too little memory for it, the error names it.
+func Alone(what string, work func() error) error {
+	defer func() {
+		failure := recover()
+		if f, ok := failure.(Failure); ok {
+			if little := (*MemoryError)(nil); errors.As(f.Err, &little) {
+				little.Alone = what
+			}
+		}
+		if failure != nil {
+			panic(failure)
+		}
+	}()
+	return work()
 }
 
 // Bytes writes an amount of memory as people do.

@@ -22,6 +22,20 @@ func TestGuard(t *testing.T) {
 	Guard(func() error { panic(ShapeError{"add", ""}) })
 }
 
+// What is computed by itself is named where there is too little memory for it, and nothing else is touched.
+func TestAlone(t *testing.T) {
+	little, lost, own := new(MemoryError), errors.New("lost"), errors.New("own")
+	if err := Guard(func() error { return Alone("a picture", func() error { panic(Failure{little}) }) }); err != error(little) || little.Alone != "a picture" {
+		t.Errorf("too little memory: %v", err)
+	}
+	if err := Guard(func() error { return Alone("a picture", func() error { panic(Failure{lost}) }) }); err != lost {
+		t.Errorf("of a failure: %v", err)
+	}
+	if err := Alone("a picture", func() error { return own }); err != own {
+		t.Errorf("of an error: %v", err)
+	}
+}
+
 func TestMemoryError(t *testing.T) {
 	refused := errors.New("RESOURCE_EXHAUSTED")
 	for _, c := range []struct {
@@ -34,6 +48,8 @@ func TestMemoryError(t *testing.T) {
 		{MemoryError{Needs: 2e6, Has: 1, Fixed: 1e6}, 0, "the device has too little memory: this needs 2000 kB of 1 kB"},
 		{MemoryError{Needs: 20e6, Has: 19e6 + 1, Fixed: 19e6}, 0, "the device has too little memory: this needs 20 MB of 20 MB"},
 		{MemoryError{Err: refused}, 0, "the device has too little memory: RESOURCE_EXHAUSTED"},
+		{MemoryError{Err: refused, Alone: "a picture"}, 0, "the device has too little memory: a picture: RESOURCE_EXHAUSTED"},
+		{MemoryError{Needs: 2e6, Has: 1, Fixed: 1e6, Alone: "a picture"}, 0, "the device has too little memory: a picture needs 2000 kB of 1 kB"},
 	} {
 		if got := c.err.Error(); got != c.want || c.err.Fits(32) != c.fits || !errors.Is(&c.err, c.err.Err) && c.err.Err != nil {
 			t.Errorf("%q and %d fit, want %q and %d", got, c.err.Fits(32), c.want, c.fits)

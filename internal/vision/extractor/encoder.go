@@ -143,9 +143,11 @@ func On(x regions.Extractor, d engine.Device) (regions.Extractor, error) {
 	}
 	on := &Encoder{spec: e.spec, made: e.made, prepare: e.prepare, notes: e.notes, base: d.Fork()} // d itself may be at work
 	on.told.Store(e.told.Load())
-	err := e.again(func(r checkpoint.Reader) (err error) {
-		on.made.network, _, err = e.made.family.open(on.base, e.made.info.Config, r)
-		return err
+	err := e.again(func(r checkpoint.Reader) error {
+		return engine.Alone(e.spec.Architecture, func() (err error) {
+			on.made.network, _, err = e.made.family.open(on.base, e.made.info.Config, r)
+			return err
+		})
 	})
 	if err != nil {
 		return nil, err
@@ -216,7 +218,11 @@ func (e *Encoder) Pixels(p *picture.Picture) vision.Pixels { return e.prepare.Pi
 func (e *Encoder) Extract(p *picture.Picture, width, height int, dst *regions.Image) error {
 	d := e.device()
 	defer e.release(d)
-	out, err := e.made.network.Run(d, e.prepare.Pixels(p))
+	var out vision.Output
+	err := engine.Alone("a picture seen by "+e.spec.Architecture, func() (err error) {
+		out, err = e.made.network.Run(d, e.prepare.Pixels(p))
+		return err
+	})
 	if err != nil {
 		return fmt.Errorf("%s: %w", e.spec.Architecture, err)
 	}

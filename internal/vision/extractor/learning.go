@@ -45,7 +45,10 @@ func (l *Learning) Begin(d engine.Device) error {
 		if engine.Late(d) {
 			l.base = engine.Exact(d)
 		}
-		l.model, err = vit.OpenTrainable(d, l.made.info.Config, r)
+		err = engine.Alone(l.spec.Architecture, func() (err error) {
+			l.model, err = vit.OpenTrainable(d, l.made.info.Config, r)
+			return err
+		})
 		if err == nil {
 			l.made.network = l.model.Network()
 		}
