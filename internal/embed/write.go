@@ -5,6 +5,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math"
@@ -74,9 +75,9 @@ func write(path string, info Info, fill func(add Add) error) error {
 			return fill(func(item Item, vector []float32) error { return writeLine(w, Line{item, vector}) })
 		})
 	}
-	ids := IDsFile(path)
-	return atomicfile.Write(ids, func(lines io.Writer) error {
-		return atomicfile.WriteFile(path, func(f *os.File) error {
+	ids, written := IDsFile(path), false
+	err := atomicfile.Write(ids, func(lines io.Writer) error {
+		err := atomicfile.WriteFile(path, func(f *os.File) error {
 			return writeRows(f, info, filepath.Base(ids), header, func(add Add) error {
 				return fill(func(item Item, vector []float32) error {
 					if err := add(item, vector); err != nil {
@@ -86,7 +87,13 @@ func write(path string, info Info, fill func(add Add) error) error {
 				})
 			})
 		})
+		written = err == nil
+		return err
 	})
+	if err != nil && written { // as where the disk is full: vectors of nobody knows what
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
 }
 
 func writeLine(w io.Writer, v any) error {

@@ -2,6 +2,7 @@ package embed
 
 import (
 	"errors"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -78,6 +79,17 @@ func TestWriteIsWholeOrNothing(t *testing.T) {
 		}
 		if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
 			t.Errorf("%s: %v is left, %v", name, left, err)
+		}
+	}
+	// Vectors without the file that says what they are of are half of it.
+	for _, name := range []string{"v.npy", "v.safetensors"} {
+		path := filepath.Join(t.TempDir(), name)
+		if err := os.Mkdir(IDsFile(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		err := Write(path, Info{Size: 1}, func(add Add) error { return add(Item{Image: "a"}, []float32{1}) })
+		if _, there := os.Stat(path); err == nil || !errors.Is(there, fs.ErrNotExist) {
+			t.Errorf("%s: %v, and the vectors: %v", name, err, there)
 		}
 	}
 	if err := Write(filepath.Join(t.TempDir(), "v.npy"), Info{Size: 2}, func(add Add) error { return add(Item{}, []float32{1}) }); err == nil || !strings.Contains(err.Error(), "want 2") {
