@@ -115,6 +115,9 @@ func open(t target, c Choice, o Options) (*Device, error) {
 	if path, err = filepath.Abs(path); err != nil { // else it is looked for among the system's libraries
 		return nil, err
 	}
+	if n := max(t.number, 0) + c.Devices; pretended(t, path) && n > mostPretended {
+		return nil, fmt.Errorf("%d devices of a plugin for the processor, each of which has threads and memory: want %d at most", n, mostPretended)
+	}
 	options := clientOptions(t, path, c.Devices)
 	client, err := pjrt.Start(pjrt.Options{Plugin: path, Client: options, Log: &lines{o.Log}, Context: o.Context, Patience: o.Patience})
 	if own, ok := errors.AsType[*pjrt.Error](err); ok && t.path == "" && !strings.Contains(own.Message, path) {
@@ -287,6 +290,14 @@ func gpu(t target, path string) bool {
 	return t.kind == "cuda" || t.kind == "rocm" || strings.Contains(name, "cuda") || strings.Contains(name, "rocm")
 }
 
+// pretended says whether a plugin is for the processor, of which it makes as many devices as one likes.
+func pretended(t target, path string) bool {
+	return !gpu(t, path) && strings.Contains(filepath.Base(path), "cpu")
+}
+
+// mostPretended bounds them: with 32,768 a plugin had not begun after a minute.
+const mostPretended = 64
+
 // memoryShare is how much of a chip's memory may be used: the rest is the driver's and the libraries'.
 const memoryShare = float32(0.95)
 
@@ -299,7 +310,7 @@ func clientOptions(t target, path string, devices int) map[string]any {
 		}
 		return map[string]any{"preallocate": false, "memory_fraction": memoryShare, "visible_devices": visible}
 	}
-	if n := max(t.number, 0) + devices; n > 1 && strings.Contains(filepath.Base(path), "cpu") { // it has as many as one likes
+	if n := max(t.number, 0) + devices; n > 1 && pretended(t, path) {
 		return map[string]any{"cpu_device_count": int64(n)}
 	}
 	return nil

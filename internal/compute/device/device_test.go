@@ -102,9 +102,12 @@ func (m missing) check(t *testing.T) {
 
 // What cannot be opened is said, and nothing is started for it.
 func TestOpenSaysWhatIsMissing(t *testing.T) {
-	file := filepath.Join(t.TempDir(), "plugin.so")
-	if err := os.WriteFile(file, nil, 0o644); err != nil {
-		t.Fatal(err)
+	dir := t.TempDir()
+	file, pretends := filepath.Join(dir, "plugin.so"), filepath.Join(dir, "cpu_plugin.so")
+	for _, path := range []string{file, pretends} {
+		if err := os.WriteFile(path, nil, 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for _, m := range []missing{
 		{"pjrt:" + file + ":-1", "", file + `: "-1" is no number of a device; write 0 or more behind the colon`, nil},
@@ -115,6 +118,8 @@ func TestOpenSaysWhatIsMissing(t *testing.T) {
 		{"pjrt:" + file, "", "unimo-xla", pjrt.ErrNoHelper},
 		{"pjrt:" + file, "much", MemoryVariable + ` is "much"`, nil},
 		{"rocm", "", "jax-rocm7-pjrt", pjrt.ErrNoPlugin},
+		{"pjrt:" + pretends + ":64", "", "65 devices of a plugin for the processor", nil},
+		{"pjrt:" + pretends + ":63", "", "unimo-xla", pjrt.ErrNoHelper},
 	} {
 		m.check(t)
 	}
