@@ -119,6 +119,11 @@ func (s *server) list(w http.ResponseWriter, _ *http.Request) error {
 	for _, i := range s.models.List() {
 		list = append(list, describeModel(i))
 	}
+	if len(list) == 0 { // they are being loaded, or their device was lost
+		if err := s.models.Ready(); err != nil {
+			return err
+		}
+	}
 	web.WriteJSON(w, http.StatusOK, map[string]any{"object": "list", "data": list})
 	return nil
 }

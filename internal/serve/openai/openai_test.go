@@ -47,6 +47,13 @@ func TestErrors(t *testing.T) {
 	})
 }
 
+// A list without models is not one of a server that has none.
+func TestModelsThatAreNotThere(t *testing.T) {
+	if w := backendtest.Get(protocol.Handler(backendtest.Absent{}), "/v1/models"); w.Code != 503 || !strings.Contains(w.Body.String(), "loading") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+}
+
 func TestEmbedOptions(t *testing.T) {
 	r, h := protocol.Recording()
 	for _, c := range []struct {

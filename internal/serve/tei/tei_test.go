@@ -84,15 +84,9 @@ func TestTarget(t *testing.T) {
 	}
 }
 
-// unready are models of which none is there, as while they are loaded or where their device was lost.
-type unready struct{ backendtest.Models }
-
-func (unready) List() []backend.Info { return nil }
-func (unready) Ready() error         { return backend.Errorf(backend.Unavailable, "", "loading") }
-
 // A model that is not there now is not one that does something else.
 func TestModelsThatAreNotThere(t *testing.T) {
-	h := protocol.Handler(unready{})
+	h := protocol.Handler(backendtest.Absent{})
 	for path, body := range map[string]string{
 		"/embed": `{"inputs": "a"}`, "/predict": `{"inputs": "a"}`, "/": `{"inputs": "a"}`, "/rerank": `{"query": "a", "texts": ["b"]}`, "/tokenize": `{"inputs": "a"}`,
 	} {

@@ -43,6 +43,15 @@ func (ms Models) List() []backend.Info {
 // Ready implements [backend.Models].
 func (ms Models) Ready() error { return nil }
 
+// Absent are models of which none is there, as while they are loaded or where their device was lost.
+type Absent struct{ Models }
+
+// List implements [backend.Models].
+func (Absent) List() []backend.Info { return nil }
+
+// Ready implements [backend.Models].
+func (Absent) Ready() error { return backend.Errorf(backend.Unavailable, "", "loading") }
+
 // Model answers with functions of the bytes that it is asked about.
 type Model struct {
 	Name  string
