@@ -221,6 +221,10 @@ func (e encoder) drop(t *autograd.Tape, x *autograd.Var) *autograd.Var {
 // parts returns the embedded tokens, those of objects first, and the embedded regions; nil if no sequence has any.
 func (e encoder) parts(t *autograd.Tape, in Input) (words, regions *autograd.Var) {
 	words, regions = in.Embedding.Words, in.Embedding.Regions
+	if in.Images.Sequences() > 0 {
+		engine.FitParts(t.Device(), true)
+		defer engine.FitParts(t.Device(), false)
+	}
 	if regions == nil && in.Images.Sequences() > 0 {
 		regions = e.image.apply(t, e.cfg, in.Images, in.Embedding)
 	}

@@ -46,7 +46,7 @@ func (r *Retriever) Matches(d engine.Device) bool { return engine.Values(d, r.ma
 // It belongs to the pass of the tape it was made on; see [Side.Keep].
 type Side struct {
 	offsets                  []int32
-	input, query, key, value *autograd.Var // a row for each region or token; of a model without layers the input only
+	input, query, key, value *autograd.Var // a row for each region or token; of a model without layers, or [Retriever.Embedded], the input only
 }
 
 // Pair is an image and a text, by their numbers in two sides.
@@ -62,6 +62,13 @@ func (r *Retriever) Side(t *autograd.Tape, in Input) Side {
 		s.query, s.key, s.value = l.query.Apply(t, x), l.key.Apply(t, x), l.value.Apply(t, x)
 	}
 	return s
+}
+
+// Embedded is [Retriever.Side] without what the first layer makes of it, for [Retriever.ScoresWith].
+func (r *Retriever) Embedded(t *autograd.Tape, in Input) Side {
+	in.fit(t, 1)
+	x, a := r.encoder.embed(t, in)
+	return Side{offsets: a.Keys, input: x}
 }
 
 // Sequences returns the number of images or texts.
@@ -99,19 +106,41 @@ func (s Side) each(f func(v *autograd.Var) *autograd.Var) Side {
 
 // Scores returns the scores of pairs, P x 1: the larger, the better they fit.
 func (r *Retriever) Scores(t *autograd.Tape, images, texts Side, pairs []Pair) *autograd.Var {
+	fitPairs(t, images, texts, pairs)
+	return r.scores(t, images, texts, pairs)
+}
+
+// ScoresWith is [Retriever.Scores] for images that are embedded, and texts that are part of the batch: what it computes has no other size than the
+// batch of pairs.
+func (r *Retriever) ScoresWith(t *autograd.Tape, images Side, texts Input, pairs []Pair) *autograd.Var {
+	s := Side{offsets: texts.Text.Offsets}
+	fitPairs(t, images, s, pairs)
+	engine.FitParts(t.Device(), true)
+	s.input, _ = r.encoder.embed(t, texts)
+	engine.FitParts(t.Device(), false)
+	return r.scores(t, images, s, pairs)
+}
+
+// fitPairs tells the device how large a batch of pairs is; see [engine.Fit].
+func fitPairs(t *autograd.Tape, images, texts Side, pairs []Pair) {
+	size := engine.Size{Sequences: 2 * len(pairs)}
+	for _, p := range pairs {
+		n := images.Rows(p.Image) + texts.Rows(p.Text)
+		size.Rows, size.Longest = size.Rows+n, max(size.Longest, n)
+	}
+	engine.Fit(t.Device(), size)
+}
+
+func (r *Retriever) scores(t *autograd.Tape, images, texts Side, pairs []Pair) *autograd.Var {
 	var rows []int32
 	firsts, offsets := make([]int32, 0, 2*len(pairs)), make([]int32, 1, len(pairs)+1)
-	size := engine.Size{Sequences: 2 * len(pairs)}
 	for _, p := range pairs {
 		firsts = append(firsts, int32(len(rows)))
 		rows = appendSequence(rows, images.offsets, int(p.Image), 0)
 		firsts = append(firsts, int32(len(rows)))
 		rows = appendSequence(rows, texts.offsets, int(p.Text), int32(images.input.Value.Rows))
 		offsets = append(offsets, int32(len(rows)))
-		size.Longest = max(size.Longest, images.Rows(p.Image)+texts.Rows(p.Text))
 	}
-	size.Rows = len(rows)
-	engine.Fit(t.Device(), size)
 	return t.Block(func() *autograd.Var {
 		x := r.lastLayerRows(t, offsets, firsts, evenly(len(pairs), 2), func() Side { return stack(t, images, texts, rows) })
 		image, text := r.pools.apply(t, x)
@@ -171,12 +200,19 @@ func (r *Retriever) lastLayerRows(t *autograd.Tape, offsets, rows, queries []int
 	if len(e.layers) == 1 {
 		return t.Block(func() *autograd.Var {
 			p, a := begin(), a
-			p.input, p.query, a.Queries = t.Rows(p.input, rows), t.Rows(p.query, rows), queries
-			return e.layers[0].finish(t, e.cfg, p.input, t.Attention(p.query, p.key, p.value, a))
+			a.Queries = queries
+			x := t.Rows(p.input, rows)
+			if p.query == nil {
+				return e.layers[0].apply(t, e.cfg, x, p.input, a)
+			}
+			return e.layers[0].finish(t, e.cfg, x, t.Attention(t.Rows(p.query, rows), p.key, p.value, a))
 		})
 	}
 	x := t.PostNormLayer(func() *autograd.Var {
 		p := begin()
+		if p.query == nil {
+			return e.layers[0].attend(t, e.cfg, p.input, p.input, a)
+		}
 		return e.layers[0].attended(t, e.cfg, p.input, t.Attention(p.query, p.key, p.value, a))
 	}, e.layers[0].feed(e.cfg))
 	return e.runLayersRows(t, e.layers[1:], x, a, rows, queries)

@@ -268,9 +268,38 @@ type Size struct {
 // Fit says how large the batch is whose tensors are made from now on; the zero value: there is none. A device that is to fill batches up to fixed
 // sizes makes room for the smallest one that it fits into.
 func Fit(d Device, s Size) {
-	if f, ok := d.(interface{ Fit(Size) }); ok {
+	if f, ok := d.(fitting); ok {
 		f.Fit(s)
 	}
+}
+
+// Fits says whether a device fills batches up to fixed sizes.
+func Fits(d Device) bool {
+	f, ok := d.(fitting)
+	return ok && f.Fits()
+}
+
+// Fill is [Fit] for a size that the caller has chosen, where the device fills batches up at all.
+func Fill(d Device, is, to Size) {
+	if f, ok := d.(fitting); ok {
+		f.Fill(is, to)
+	}
+}
+
+// FitParts says whether the tensors that are made from now on are parts of the batch, until [Fit] at most. What a batch is put together of has room for
+// as many rows as the batch, so that it does not matter how many come from where.
+func FitParts(d Device, parts bool) {
+	if f, ok := d.(fitting); ok {
+		f.FitParts(parts)
+	}
+}
+
+// fitting is a device that may fill batches up.
+type fitting interface {
+	Fits() bool
+	Fit(Size)
+	Fill(is, to Size)
+	FitParts(bool)
 }
 
 // Settle waits until what was written to a device is there, and fails as an operation does where it is not.

@@ -60,19 +60,30 @@ func (s *Scorer) begin() (p pass, end func()) {
 	return pass{s, tape.Device(), tape}, func() { s.tapes.Give(tape) }
 }
 
-// Pack returns the images of the given numbers behind each other. They are read several at a time.
-func (im Images) Pack(numbers []int32, limit parallel.Limit) (model.Images, error) {
+// read reads the images of some numbers, several at a time.
+func (im Images) read(numbers []int32, limit parallel.Limit) ([]regions.Image, error) {
 	read := make([]regions.Image, len(numbers))
 	failures := make([]error, len(numbers))
 	limit.For(len(numbers), func(i int) { failures[i] = im.Source.Image(im.IDs[numbers[i]], &read[i]) })
-	var packed model.Images
-	for i := range read {
-		if failures[i] != nil {
-			return packed, failures[i]
+	for _, err := range failures {
+		if err != nil {
+			return nil, err
 		}
-		packed.Append(&read[i])
 	}
-	return packed, nil
+	return read, nil
+}
+
+// Pack returns the images of the given numbers behind each other. They are read several at a time.
+func (im Images) Pack(numbers []int32, limit parallel.Limit) (model.Images, error) {
+	read, err := im.read(numbers, limit)
+	return packed(read), err
+}
+
+func packed(list []regions.Image) (p model.Images) {
+	for i := range list {
+		p.Append(&list[i])
+	}
+	return p
 }
 
 // Pack returns the texts of the given numbers behind each other.
@@ -109,7 +120,11 @@ func (s *Scorer) ImageVectors(ctx context.Context, im Images, tick func(done, to
 	p, end := s.begin()
 	defer end()
 	all := sequence(0, len(im.IDs))
-	return p.vectors(ctx, slices.Collect(slices.Chunk(all, imageBlock/2)), len(all), tick, func(numbers []int32) (*autograd.Var, error) {
+	plan := slices.Collect(slices.Chunk(all, imageBlock/2))
+	if l, ok := im.Source.(listed); ok && engine.Fits(p.dev) { // of those in memory it is known how many rows they have
+		plan = l.plan(s.rows)
+	}
+	return p.vectors(ctx, plan, len(all), tick, func(numbers []int32) (*autograd.Var, error) {
 		side, err := p.images(im, numbers)
 		if err != nil {
 			return nil, err
@@ -128,14 +143,7 @@ func (s *Scorer) TextVectors(ctx context.Context, t Texts, tick func(done, total
 	for i := range t {
 		lengths[i] = len(t[i])
 	}
-	plan := make([][]int32, 0, len(t)/textBlock+1)
-	for _, batch := range batches.Plan(lengths, batches.ByLength(lengths), s.rows, true) {
-		numbers := make([]int32, len(batch))
-		for i, n := range batch {
-			numbers[i] = int32(n)
-		}
-		plan = append(plan, numbers)
-	}
+	plan := planned(lengths, s.rows)
 	return p.vectors(ctx, plan, len(t), tick, func(numbers []int32) (*autograd.Var, error) {
 		side, err := p.texts(t, numbers)
 		if err != nil {
@@ -145,6 +153,18 @@ func (s *Scorer) TextVectors(ctx context.Context, t Texts, tick func(done, total
 		engine.Expect(p.dev, v.Value)
 		return v, s.model.Params.CheckOutput(p.tape, "vectors of texts", v)
 	})
+}
+
+// planned cuts images or texts into batches of up to so many rows, of those that are about as long as each other.
+func planned(lengths []int, rows int) (plan [][]int32) {
+	for _, batch := range batches.Plan(lengths, batches.ByLength(lengths), rows, true) {
+		numbers := make([]int32, len(batch))
+		for i, n := range batch {
+			numbers[i] = int32(n)
+		}
+		plan = append(plan, numbers)
+	}
+	return plan
 }
 
 // vectors returns those of n images or texts, of which the plan has batches.
@@ -245,6 +265,9 @@ type scored struct {
 func (s pass) imagePairs(ctx context.Context, im Images, t Texts, images []int32, pairs []model.Pair, emit func(p model.Pair, score float32), tick func(pairs int)) error {
 	if err := ctx.Err(); err != nil {
 		return err
+	}
+	if engine.Fits(s.dev) {
+		return s.fittedPairs(ctx, im, t, images, pairs, emit, tick)
 	}
 	side, err := s.images(im, images)
 	if err != nil {

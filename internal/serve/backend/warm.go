@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/embed"
 )
@@ -16,43 +17,59 @@ import (
 // request would wait for it.
 const (
 	WarmUpNone   = "none"
-	WarmUpCommon = "common" // all sizes of texts, for what a model was trained for
+	WarmUpCommon = "common" // all sizes of texts and pictures, for what a model was trained for
 	WarmUpAll    = "all"    // and for what is asked rarely: vectors of tokens, vectors as they are, vectors of a model that was trained for something else
 )
 
 // WarmUps lists them.
 var WarmUps = []string{WarmUpNone, WarmUpCommon, WarmUpAll}
 
-// rehearsal is work on texts, as requests ask for it, on texts that say nothing.
+// rehearsal is work as requests ask for it, on texts and pictures that say nothing.
 type rehearsal struct {
-	most int // tokens of a text
-	run  func(ctx context.Context, lengths []int) error
+	least, most int // tokens and regions of an item
+	taken       int // rows of each that are taken in the end
+	run         func(ctx context.Context, lengths []int) error
 }
 
 // rehearsals are those of a model.
-func (f *folder) rehearsals(which string) (list []rehearsal) {
+func (f *folder) rehearsals(ctx context.Context, which string) (list []rehearsal, err error) {
 	for _, h := range f.heads {
 		if h.Classify != nil {
-			list = append(list, rehearsal{h.Model.Config.TextTokens(), h.rehearseClasses})
+			list = append(list, ofTexts(h.Model.Config.TextTokens(), h.rehearseClasses))
 		}
 		if e := h.embedder; e != nil && e.MaxTokens > 0 && (!h.encoder || which == WarmUpAll) {
-			list = append(list, rehearsal{e.MaxTokens, rehearseVectors(e, nil)})
+			list = append(list, ofTexts(e.MaxTokens, rehearseVectors(e, nil)))
 			if yes := true; !e.Normalized { // as most clients ask for them
-				list = append(list, rehearsal{e.MaxTokens, rehearseVectors(e, &yes)})
+				list = append(list, ofTexts(e.MaxTokens, rehearseVectors(e, &yes)))
 			}
 			if e.TokenSize() > 0 && which == WarmUpAll {
 				if no := false; e.Normalized {
-					list = append(list, rehearsal{e.MaxTokens, rehearseVectors(e, &no)})
+					list = append(list, ofTexts(e.MaxTokens, rehearseVectors(e, &no)))
 				}
-				list = append(list, rehearsal{e.MaxTokens, func(ctx context.Context, lengths []int) error {
+				list = append(list, ofTexts(e.MaxTokens, func(ctx context.Context, lengths []int) error {
 					_, err := e.TokenVectors(ctx, blanks(e, lengths), ignore)
 					return err
-				}})
+				}))
 			}
 		}
+		if h.Pictures != nil {
+			pictured, err := h.rehearsePictures(ctx)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, pictured...)
+		}
 	}
-	return list
+	return list, nil
 }
+
+// ofTexts is a rehearsal of texts of up to so many tokens.
+func ofTexts(most int, run func(ctx context.Context, lengths []int) error) rehearsal {
+	return rehearsal{leastTokens, most, 1, run}
+}
+
+// leastTokens has a text that is empty.
+const leastTokens = 2
 
 func (h *head) rehearseClasses(ctx context.Context, lengths []int) error {
 	records := make([]labelled.Record, len(lengths))
@@ -83,43 +100,76 @@ func blanks(e *embed.Embedder, lengths []int) []embed.Text {
 	return texts
 }
 
-// lengthsFor returns the lengths of texts of up to most tokens that make a batch of a size; nil where none do.
-func lengthsFor(z engine.Size, most int) []int {
-	least := slices.IndexFunc(sizes, func(y engine.Size) bool { return (y.Sequences == 1) == (z.Sequences == 1) })
-	longest := z.Longest/2 + 1 // a smaller size has no room for it
-	switch {
-	case longest > most && z.Longest > sizes[least].Longest:
+// lengthsFor returns lengths of items that make a batch of a size: of one item, and of several, as far as some do.
+func (r rehearsal) lengthsFor(z engine.Size) (list [][]int) {
+	highest := min(r.most, z.Longest)
+	lowest := max(r.least, z.Longest/2+1)
+	if z.Longest == sizes[1].Longest { // there is no smaller one
+		lowest = r.least
+	}
+	fits := func(lengths []int) bool {
+		s := engine.Size{Sequences: r.taken * len(lengths), Longest: lengths[0]}
+		for _, n := range lengths {
+			s.Rows += n
+		}
+		return len(lengths)*s.Longest <= batchRows && xla.Smallest(sizes, s) == z
+	}
+	try := func(least, most int, make func(n int) []int) {
+		for n := least; n <= most; n++ {
+			if lengths := make(n); fits(lengths) {
+				list = append(list, lengths)
+				return
+			}
+		}
+	}
+	if highest < r.least {
 		return nil
-	case z.Sequences == 1:
-		return []int{min(longest, most)}
 	}
-	longest = min(longest, most)
-	lengths := slices.Repeat([]int{longest}, max(2, min(z.Sequences, z.Rows/longest)))
-	if last := len(lengths) - 1; z.Rows < len(lengths)*longest {
-		lengths[last] = 2
+	try(1, 1, func(int) []int { return []int{highest} })
+	alone := len(list)
+	for _, longest := range []int{highest, min(lowest, highest)} {
+		for _, other := range []int{r.least, longest, (r.least + longest) / 2} {
+			for _, long := range []bool{false, true} { // all but one of them, or one
+				if len(list) > alone {
+					return list
+				}
+				try(2, batchRows/longest, func(n int) []int {
+					lengths := slices.Repeat([]int{other}, n)
+					lengths[0] = longest
+					if long {
+						for i := range n - 1 {
+							lengths[i] = longest
+						}
+					}
+					return lengths
+				})
+			}
+		}
 	}
-	if len(lengths)*longest > batchRows { // it would be two batches
-		return nil
-	}
-	return lengths
+	return list
 }
 
 // tellEvery is how often it is said how far the preparation is.
 const tellEvery = 5 * time.Second
 
-// warmUp takes texts of every length and number through the model, so that the accelerator has the programs when requests come.
+// warmUp takes texts and pictures of every length and number through the model, so that the accelerator has the programs when requests come.
 func (f *folder) warmUp(ctx context.Context, o *Options) error {
 	if o.WarmUp == WarmUpNone {
 		return nil
 	}
+	before := f.device.Stats()
 	type step struct {
 		rehearsal
 		lengths []int
 	}
 	var steps []step
-	for _, r := range f.rehearsals(o.WarmUp) {
+	list, err := f.rehearsals(ctx, o.WarmUp)
+	if err != nil {
+		return fmt.Errorf("warm up model %s with a picture: %w", f.name, err)
+	}
+	for _, r := range list {
 		for _, z := range sizes {
-			if lengths := lengthsFor(z, r.most); lengths != nil {
+			for _, lengths := range r.lengthsFor(z) {
 				steps = append(steps, step{r, lengths})
 			}
 		}
@@ -129,14 +179,14 @@ func (f *folder) warmUp(ctx context.Context, o *Options) error {
 	}
 	log := o.Log.With("model", f.name)
 	log.Info("warming up", "batches", len(steps))
-	before, began := f.device.Stats(), time.Now()
+	began := time.Now()
 	told := began
 	for i, s := range steps {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		if err := engine.Guard(func() error { return s.run(ctx, s.lengths) }); err != nil {
-			return fmt.Errorf("warm up model %s with %d texts of up to %d tokens: %w", f.name, len(s.lengths), s.lengths[0], err)
+			return fmt.Errorf("warm up model %s with %d items of up to %d tokens and regions: %w", f.name, len(s.lengths), s.lengths[0], err)
 		}
 		if now := time.Now(); now.Sub(told) >= tellEvery {
 			told = now

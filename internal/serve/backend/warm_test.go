@@ -99,6 +99,58 @@ func TestWarmUp(t *testing.T) {
 			return err
 		}
 	}
+	picture := func(rng *rand.Rand) []byte { return shape(t, []string{"red-bar", "green-square"}[rng.IntN(2)]) }
+	pictureVectors := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(rng *rand.Rand, texts []string) error {
+			list := items(texts)
+			for i := range list {
+				if i == 0 || rng.IntN(2) == 0 {
+					list[i] = Item{Picture: picture(rng)}
+				}
+			}
+			_, err := m.Embed(context.Background(), list, EmbedOptions{})
+			return err
+		}
+	}
+	matches := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(rng *rand.Rand, texts []string) error {
+			query, documents := Item{Picture: picture(rng)}, items(texts)
+			if rng.IntN(2) == 0 {
+				query = Item{Text: texts[0]}
+				for i := range documents {
+					documents[i] = Item{Picture: picture(rng)}
+				}
+			}
+			_, err := m.Score(context.Background(), query, documents)
+			return err
+		}
+	}
+	searches := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(rng *rand.Rand, texts []string) error {
+			query := Item{Text: texts[0]}
+			if rng.IntN(2) == 0 {
+				query = Item{Picture: picture(rng)}
+			}
+			_, _, err := m.Search(context.Background(), query, 2)
+			return err
+		}
+	}
+	statements := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(rng *rand.Rand, texts []string) error {
+			inputs := make([]Input, len(texts))
+			for i := range texts {
+				inputs[i] = Input{Text: texts[i], Picture: picture(rng)}
+			}
+			_, _, err := m.Classify(context.Background(), inputs)
+			return err
+		}
+	}
+	asked := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(rng *rand.Rand, texts []string) error {
+			_, _, err := m.Ask(context.Background(), picture(rng), texts[0], 1+rng.IntN(2))
+			return err
+		}
+	}
 	for _, c := range []struct {
 		name, which string
 		model       Source
@@ -107,12 +159,18 @@ func TestWarmUp(t *testing.T) {
 	}{
 		{"classes", WarmUpCommon, Source{"films", filepath.Join(tiny, "films.model")}, []func(m Model) func(*rand.Rand, []string) error{classes}, 21},
 		{"classes and vectors", WarmUpAll, Source{"films", filepath.Join(tiny, "films.model")}, []func(m Model) func(*rand.Rand, []string) error{classes, vectors, tokens}, 80},
-		{"vectors of texts and pictures", WarmUpCommon, Source{"shapes", filepath.Join(tiny, "shapes.model")}, []func(m Model) func(*rand.Rand, []string) error{vectors}, 20},
+		{"pictures and texts", WarmUpCommon, Source{"shapes", filepath.Join(tiny, "shapes.model")}, []func(m Model) func(*rand.Rand, []string) error{vectors, pictureVectors, matches, searches}, 100},
+		{"statements about pictures", WarmUpCommon, Source{"claims", filepath.Join(tiny, "claims.model")}, []func(m Model) func(*rand.Rand, []string) error{statements}, 30},
+		{"questions about pictures", WarmUpCommon, Source{"questions", filepath.Join(tiny, "questions.model")}, []func(m Model) func(*rand.Rand, []string) error{asked}, 30},
 		{"vectors of another library's", WarmUpCommon, encoder, []func(m Model) func(*rand.Rand, []string) error{vectors}, 60},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			log := new(doubles.Log)
-			r := serve(t, Options{Device: blankDevice(t, endless), WarmUp: c.which, Models: []Source{c.model}, Log: slog.New(slog.NewTextHandler(log, nil))})
+			o := Options{Device: blankDevice(t, endless), WarmUp: c.which, Models: []Source{c.model}, Log: slog.New(slog.NewTextHandler(log, nil))}
+			if c.model.Name == "shapes" {
+				o.Index = index(t)
+			}
+			r := serve(t, o)
 			warm, _ := r.DeviceUse()
 			if warm.Compiled == 0 || warm.Compiled > c.programs || !strings.Contains(log.String(), "warmed up") {
 				t.Errorf("%d programs, want 1 to %d; the log: %s", warm.Compiled, c.programs, log)
@@ -221,38 +279,45 @@ func TestWarmUpBeforeAModelIsReplaced(t *testing.T) {
 	}
 }
 
-// The lengths for a size make a batch of that size. Batches of texts that are not longer have no other sizes than those that there are lengths for.
+// The lengths for a size make a batch of that size. Batches of items that are neither shorter nor longer have no other sizes than those that there are
+// lengths for.
 func TestLengthsFor(t *testing.T) {
 	rng := rand.New(rand.NewPCG(1, 2))
-	size := func(lengths []int) engine.Size {
-		s := engine.Size{Sequences: len(lengths), Longest: slices.Max(lengths)}
-		for _, n := range lengths {
-			s.Rows += n
+	for _, r := range []rehearsal{
+		{least: 2, most: 3, taken: 1}, {least: 2, most: 12, taken: 1}, {least: 2, most: 64, taken: 1}, {least: 2, most: 100, taken: 1}, {least: 2, most: 512, taken: 1}, {least: 2, most: 4096, taken: 1},
+		{least: 5, most: 5, taken: 1}, {least: 50, most: 50, taken: 1}, {least: 101, most: 101, taken: 1}, {least: 2, most: 101, taken: 1},
+		{least: 7, most: 25, taken: 2}, {least: 52, most: 114, taken: 2}, {least: 103, most: 165, taken: 2}, {least: 103, most: 613, taken: 2}, {least: 4, most: 165, taken: 2},
+	} {
+		size := func(lengths []int) engine.Size {
+			s := engine.Size{Sequences: r.taken * len(lengths), Longest: slices.Max(lengths)}
+			for _, n := range lengths {
+				s.Rows += n
+			}
+			return xla.Smallest(sizes, s)
 		}
-		return xla.Smallest(sizes, s)
-	}
-	for _, most := range []int{3, 12, 64, 100, 512, 4096} {
-		there := map[engine.Size]bool{}
+		type kind struct {
+			engine.Size
+			alone bool
+		}
+		there := map[kind]bool{}
 		for _, z := range sizes {
-			lengths := lengthsFor(z, most)
-			if lengths == nil {
-				continue
-			}
-			there[z] = true
-			if got := size(lengths); got != z || slices.Max(lengths) > most || len(lengths)*slices.Max(lengths) > batchRows {
-				t.Errorf("%v for %+v, of texts of up to %d tokens, make %+v", lengths, z, most, got)
+			for _, lengths := range r.lengthsFor(z) {
+				there[kind{z, len(lengths) == 1}] = true
+				if got := size(lengths); got != z || slices.Max(lengths) > r.most || slices.Min(lengths) < r.least || len(lengths)*slices.Max(lengths) > batchRows {
+					t.Errorf("%v for %+v, of items of %d to %d, make %+v", lengths, z, r.least, r.most, got)
+				}
 			}
 		}
-		for range 10000 {
-			longest := 3 + rng.IntN(min(most, batchRows)-2)
+		for range 3000 {
+			longest := r.least + rng.IntN(min(r.most, batchRows)-r.least+1)
 			lengths := []int{longest}
 			for range rng.IntN(batchRows / longest) {
-				lengths = append(lengths, 3+rng.IntN(longest-2))
+				lengths = append(lengths, r.least+rng.IntN(longest-r.least+1))
 			}
-			if z := size(lengths); z.Rows > 0 && !there[z] {
+			if z := size(lengths); z.Rows > 0 && !there[kind{z, len(lengths) == 1}] {
 				t.Fatalf("%v make %+v, and there are no lengths for it", lengths, z)
 			}
 		}
-		t.Logf("%d sizes for texts of up to %d tokens", len(there), most)
+		t.Logf("%d programs for items of %d to %d, of each of which %d rows are taken", len(there), r.least, r.most, r.taken)
 	}
 }

@@ -101,13 +101,20 @@ func (l listed) Close() error  { return nil }
 
 // Image implements [regions.Source].
 func (l listed) Image(id string, dst *regions.Image) error {
-	number := 0
-	if id != "" {
-		var err error
-		if number, err = strconv.Atoi(id); err != nil {
-			return err
-		}
+	im, err := l.find(id)
+	if err == nil {
+		*dst = *im
 	}
-	*dst = *l[number]
-	return nil
+	return err
+}
+
+func (l listed) find(id string) (*regions.Image, error) {
+	if id == "" {
+		return l[0], nil
+	}
+	number, err := strconv.Atoi(id)
+	if err != nil {
+		return nil, err
+	}
+	return l[number], nil
 }

@@ -43,12 +43,33 @@ func (p *Packer) Pack(records []Record, numbers []int) (model.Input, error) {
 // Logits returns the model's scores of every class, a row of each record; batch of them are computed at a time. tick
 // is called after every batch; ctx ends the work early.
 func (r *Runner) Logits(ctx context.Context, source regions.Source, records []Record, batch int, tick run.Tick) ([][]float32, error) {
-	out := make([][]float32, 0, len(records))
-	err := r.Each(ctx, source, records, batch, tick, func(_ int, logits []float32) { out = append(out, slices.Clone(logits)) })
+	out := make([][]float32, len(records))
+	err := r.Each(ctx, source, records, batch, tick, func(i int, logits []float32) { out[i] = slices.Clone(logits) })
 	if err != nil {
 		return nil, err
 	}
 	return out, nil
+}
+
+// rowsAtOnce are the regions and tokens of a batch whose pictures are in memory.
+const rowsAtOnce = 2048
+
+// planned cuts records into batches, of so many records each. Where their pictures are in memory it is known how long they are: then batches are
+// of records that are about as long as each other, with as many rows as a server's.
+func planned(source regions.Source, records []Record, batch int) [][]int {
+	lengths := make([]int, len(records))
+	pictures, ok := source.(listed)
+	if !ok {
+		return batches.Plan(lengths, batches.Sequence(len(records)), batch, false)
+	}
+	for i, r := range records {
+		im, err := pictures.find(r.Image)
+		if err != nil {
+			continue // which reading it says
+		}
+		lengths[i] = im.Regions() + 1 + len(r.Tokens)
+	}
+	return batches.Plan(lengths, batches.ByLength(lengths), rowsAtOnce, true)
 }
 
 // Each is Logits for many classes: it calls each with the number of a record and its row, which is valid until the next.
@@ -56,7 +77,7 @@ func (r *Runner) Each(ctx context.Context, source regions.Source, records []Reco
 	p := packer{source: source, limit: r.dev.Limit()}
 	tape := r.tapes.Take()
 	defer r.tapes.Give(tape)
-	plan, done := batches.Plan(make([]int, len(records)), batches.Sequence(len(records)), batch, false), 0
+	plan, done := planned(source, records, batch), 0
 	return collective.Spread(r.Group(), len(plan), func(i int) ([]float32, error) { return r.batch(ctx, tape, &p, records, plan[i]) }, func(i int, logits []float32) {
 		k := 0
 		for row := range slices.Chunk(logits, r.model.Config.NumLabels) {

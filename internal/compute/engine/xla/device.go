@@ -129,8 +129,22 @@ func (d *Device) Name() string {
 // Limit implements [engine.Device]: the host's loops have all threads.
 func (d *Device) Limit() parallel.Limit { return 0 }
 
+// Fits says whether batches are filled up to fixed sizes; see [engine.Fits].
+func (d *Device) Fits() bool { return d.options.Sizes != nil }
+
 // Fit makes room for a batch; see [engine.Fit].
-func (d *Device) Fit(s engine.Size) { d.batch = batch{s, Smallest(d.options.Sizes, s)} }
+func (d *Device) Fit(s engine.Size) { d.batch = batch{is: s, becomes: Smallest(d.options.Sizes, s)} }
+
+// Fill makes room for as much as it is told; see [engine.Fill].
+func (d *Device) Fill(is, to engine.Size) {
+	d.batch = batch{is: is}
+	if d.Fits() {
+		d.batch.becomes = to
+	}
+}
+
+// FitParts says what tensors are; see [engine.FitParts].
+func (d *Device) FitParts(parts bool) { d.batch.parts = parts }
 
 // Fork implements [engine.Device].
 func (d *Device) Fork() engine.Device { return d.fork() }

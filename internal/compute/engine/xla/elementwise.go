@@ -13,9 +13,18 @@ func (d *Device) elementwise(op string, lower func(b *builder, _ none, ins []val
 }
 
 // Copy implements [engine.Device].
-func (d *Device) Copy(dst, x *engine.Tensor) { d.elementwise("copy", lowerCopy, dst, x) }
+func (d *Device) Copy(dst, x *engine.Tensor) {
+	engine.CheckShape("copy", "an operand", x, dst.Rows, dst.Cols)
+	record(d, "copy", of(dst).room, lowerCopy, []*engine.Tensor{dst}, d.tensor(x))
+}
 
-func lowerCopy(_ *builder, _ none, ins []val) []val { return ins }
+// lowerCopy makes the rows of the device's memory as many as the copy's, which may have been made for another batch.
+func lowerCopy(b *builder, room int, ins []val) []val {
+	if ins[0].dims[0] == room {
+		return ins
+	}
+	return []val{b.fit(ins[0], room)}
+}
 
 // Add implements [engine.Device].
 func (d *Device) Add(dst, a, b *engine.Tensor) { d.elementwise("add", lowerAdd, dst, a, b) }

@@ -65,14 +65,21 @@ func Smallest(sizes []engine.Size, s engine.Size) engine.Size {
 }
 
 // batch is one whose tensors are made, and the size that it is filled up to.
-type batch struct{ is, becomes engine.Size }
+type batch struct {
+	is, becomes engine.Size
+	parts       bool // the tensors are what it is put together of
+}
 
 // room returns how many rows a tensor of n rows has in the device's memory. While a batch is filled up that follows from its new size alone, or there
-// would be several programs for it. A single row stays one: it may be a bias.
+// would be several programs for it. But in a part, a single row stays one: it may be a bias.
 func (d *Device) room(n int) int {
 	switch to := d.batch.becomes; {
-	case n <= 1 || n > to.Rows:
+	case n == 0 || n > to.Rows:
 		return grid(n)
+	case d.batch.parts:
+		return to.Rows
+	case n == 1:
+		return 1
 	case n == d.batch.is.Rows || n > to.Sequences:
 		return to.Rows
 	default:

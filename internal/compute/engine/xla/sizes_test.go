@@ -69,6 +69,17 @@ func TestFit(t *testing.T) {
 			}
 		}
 	}
+	d.Fit(engine.Size{Rows: 40, Sequences: 3, Longest: 30}) // becomes 64 rows
+	d.FitParts(true)
+	for n, want := range map[int]int{0: 0, 1: 64, 2: 64, 40: 64, 64: 64, 65: 80} {
+		if got := d.room(n); got != want {
+			t.Errorf("%d of a part have room for %d, want %d", n, got, want)
+		}
+	}
+	d.Fill(engine.Size{}, engine.Size{Rows: 100, Sequences: 1})
+	if d.room(3) != 100 || d.room(1) != 1 || d.room(101) != 112 {
+		t.Errorf("of a batch that is filled up to 100 rows, 3 have room for %d and 101 for %d", d.room(3), d.room(101))
+	}
 	d.Fit(engine.Size{})
 	if d.room(17) != 20 || d.places(9) != 16 || d.places(140) != 192 {
 		t.Errorf("without a batch 17 rows have room for %d, and 140 %d places", d.room(17), d.places(140))
@@ -97,6 +108,35 @@ func TestBatchesAreFilledUp(t *testing.T) {
 			sums := make([]float64, 2)
 			d.SumSquares(sums, []*engine.Tensor{z, y}, nil)
 			return []*engine.Tensor{y, z, d.Wrap(1, 2, []float32{float32(sums[0]), float32(sums[1])})}
+		})
+	}
+	if s := d.Stats(); s.Compiled != 1 {
+		t.Errorf("%d programs, want 1", s.Compiled)
+	}
+}
+
+// It does not matter to a program how many rows of a batch come from where, and a copy may have room for more.
+func TestBatchesOfParts(t *testing.T) {
+	d := open(t, Options{Sizes: Sizes(64)})
+	for _, n := range []struct{ first, second int }{{5, 30}, {1, 40}, {31, 2}} {
+		rows := n.first + n.second
+		sameOn(t, d, 1e-6, 0, func(d engine.Device, num *numbers) []*engine.Tensor {
+			engine.Fit(d, engine.Size{Rows: rows, Sequences: 2, Longest: max(n.first, n.second)})
+			defer engine.Fit(d, engine.Size{})
+			engine.FitParts(d, true)
+			a, b := num.value(n.first, 8), num.value(n.second, 8)
+			engine.FitParts(d, false)
+			ids := make([]int32, rows)
+			for i := range ids {
+				ids[i] = int32(rows - 1 - i)
+			}
+			y := d.New(rows, 8)
+			d.GatherStack(y, a, b, ids)
+			engine.Fill(d, engine.Size{}, engine.Size{Rows: 100})
+			engine.FitParts(d, true)
+			z := d.New(rows, 8)
+			d.Copy(z, y)
+			return []*engine.Tensor{y, z}
 		})
 	}
 	if s := d.Stats(); s.Compiled != 1 {

@@ -1,0 +1,151 @@
+package backend
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"image"
+	"image/png"
+	"slices"
+	"strings"
+
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/dataset/regions"
+	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/rank"
+	"github.com/unimo-go/unimo/internal/run"
+)
+
+// mostRegions are those of a picture at most that are prepared for where a network finds objects, more of them in one picture than in another.
+const mostRegions = 100
+
+// rehearsePictures lets a model look at a blank picture, and returns what else is asked about pictures.
+func (h *head) rehearsePictures(ctx context.Context) (list []rehearsal, err error) {
+	var raw bytes.Buffer
+	if err := png.Encode(&raw, image.NewGray(image.Rect(0, 0, 64, 64))); err != nil {
+		return nil, err
+	}
+	blank, err := h.Pictures.Decode(ctx, raw.Bytes())
+	if err != nil {
+		return nil, err
+	}
+	if h.index != nil { // how many pictures it has is another size
+		if _, err := h.index.Search(ctx, []rank.Query{{Text: h.blankTokens(leastTokens), K: 1}}); err != nil {
+			return nil, err
+		}
+	}
+	seen := eyed{blank, blank.Regions(), blank.Regions()}
+	if len(blank.Classes) > 0 {
+		seen.least, seen.most = 1, mostRegions
+	}
+	if e := h.embedder; e != nil && e.Reads() {
+		list = append(list, rehearsal{seen.least + 1, seen.most + 1, 1, func(ctx context.Context, lengths []int) error {
+			_, err := e.Pictures(ctx, seen.pictures(lengths), ignore)
+			return err
+		}})
+	}
+	if h.Match != nil {
+		list = append(list, rehearsal{seen.least + 1, seen.most + 1, 1, func(ctx context.Context, lengths []int) error {
+			items := make([]pair, len(lengths))
+			one := &text{tokens: h.blankTokens(leastTokens)}
+			for i, im := range seen.pictures(lengths) {
+				items[i] = pair{im, one}
+			}
+			_, err := matching(h.Match)(ctx, items)
+			return err
+		}}, h.ofPairs(seen, func(ctx context.Context, images []*regions.Image, tokens []int) error {
+			items, same := make([]pair, len(images)), map[int]*regions.Image{} // of these as few as there are: only so many are embedded together
+			for i, im := range images {
+				if n := im.Regions(); same[n] == nil {
+					same[n] = im
+				}
+				items[i] = pair{same[im.Regions()], &text{tokens: h.blankTokens(tokens[i])}}
+			}
+			_, err := matching(h.Match)(ctx, items)
+			return err
+		}))
+	}
+	if h.Judge != nil {
+		list = append(list, h.ofPairs(seen, func(ctx context.Context, images []*regions.Image, tokens []int) error {
+			texts, err := h.blankTexts(h.Judge, tokens)
+			if err == nil {
+				_, err = h.Judge.Reply(ctx, images, texts, ignore)
+			}
+			return err
+		}))
+	}
+	if h.Ask != nil && h.Model.Config.ProblemType == model.Answering { // else the answer is written
+		list = append(list, h.ofPairs(seen, func(ctx context.Context, images []*regions.Image, tokens []int) error {
+			texts, err := h.blankTexts(h.Ask, tokens)
+			if err == nil {
+				_, err = h.Ask.Ask(ctx, images, texts, 1, ignore)
+			}
+			return err
+		}))
+	}
+	return list, nil
+}
+
+// ofPairs is a rehearsal of pictures with texts.
+func (h *head) ofPairs(seen eyed, run func(ctx context.Context, images []*regions.Image, tokens []int) error) rehearsal {
+	most := h.Model.Config.TextTokens()
+	return rehearsal{seen.least + 1 + leastTokens, seen.most + 1 + most, 2, func(ctx context.Context, lengths []int) error {
+		rows, tokens := make([]int, len(lengths)), make([]int, len(lengths))
+		for i, n := range lengths {
+			tokens[i] = min(n-seen.least-1, most)
+			rows[i] = n - tokens[i]
+		}
+		return run(ctx, seen.pictures(rows), tokens)
+	}}
+}
+
+// eyed is what a model sees of a picture that shows nothing, and how many regions it sees of others.
+type eyed struct {
+	blank       *regions.Image
+	least, most int
+}
+
+// pictures returns pictures of so many rows each: the whole, and the regions.
+func (e eyed) pictures(rows []int) []*regions.Image {
+	list := make([]*regions.Image, len(rows))
+	have := e.blank.Regions()
+	for i, n := range rows {
+		im := *e.blank
+		if want := n - 1; want != have {
+			im.Boxes, im.Features = slices.Repeat(im.Boxes[:4], want), slices.Repeat(im.Features[:len(im.Features)/have], want)
+			im.Classes = slices.Repeat(im.Classes[:len(im.Classes)/have], want)
+		}
+		list[i] = &im
+	}
+	return list
+}
+
+// blankTokens returns a text of so many tokens that says nothing.
+func (h *head) blankTokens(n int) []int32 {
+	tokens := slices.Repeat([]int32{h.tokenizer.SEP()}, n)
+	tokens[0] = h.tokenizer.CLS()
+	return tokens
+}
+
+// blankTexts returns texts of so many tokens each that say nothing: one word again and again.
+func (h *head) blankTexts(r run.TextReader, tokens []int) ([]string, error) {
+	for id := range 2 * min(h.tokenizer.VocabSize(), mostWords) {
+		word := h.tokenizer.DecodeString([]int32{int32(id / 2)})
+		if id%2 > 0 {
+			word += " "
+		}
+		texts := make([]string, len(tokens))
+		fits := func(i int) bool {
+			texts[i] = strings.Repeat(word, tokens[i]-leastTokens)
+			list, _ := r.Encode(texts[i])
+			return len(list) == tokens[i]
+		}
+		if list, _ := r.Encode(strings.Repeat(word, 3)); len(list) == leastTokens+3 && !slices.ContainsFunc(batches.Sequence(len(tokens)), func(i int) bool { return !fits(i) }) {
+			return texts, nil
+		}
+	}
+	return nil, errors.New("the vocabulary has no word that is one token behind another")
+}
+
+// mostWords are looked at for one that is one token.
+const mostWords = 1 << 12
