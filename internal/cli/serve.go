@@ -105,6 +105,9 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 			if err := choice("warm-up", o.Backend.WarmUp, backend.WarmUps...); err != nil {
 				return err
 			}
+			if c.Flags().Changed("warm-up") && o.Backend.WarmUp != backend.WarmUpNone && !o.Backend.Device.Accelerated() {
+				return usagef("--warm-up is for an accelerator (--%s), and the processor prepares nothing; leave it out", deviceName)
+			}
 			o.Log = a.serverLog(f.log)
 			return nil
 		},

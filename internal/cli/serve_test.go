@@ -150,6 +150,8 @@ func TestServeUsage(t *testing.T) {
 		"no place to fetch":              {[]string{"--model", films, "--fetch", "example.com"}, exitUsage},
 		`unknown device "gpu"`:           {[]string{"--model", films, "--device", "gpu"}, exitUsage},
 		"does not have":                  {[]string{"--model", films, "--precision", "tf32"}, exitUsage},
+		`unknown warm-up "some"`:         {[]string{"--model", films, "--device", "cuda", "--warm-up", "some"}, exitUsage},
+		"--warm-up is for an":            {[]string{"--model", films, "--warm-up", "all"}, exitUsage},
 		"none.so":                        {[]string{"--model", films, "--listen", "127.0.0.1:0", "--device", "pjrt:none.so"}, exitFailed},
 		"unknown flag":                   {[]string{"--model", films, "--port", "80"}, exitUsage},
 		"there is no key in it":          {[]string{"--model", films, "--keys", ""}, exitFailed},
