@@ -33,6 +33,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/model/modeldir"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/internal/train/adversarial"
 	"github.com/unimo-go/unimo/tokenizer"
 )
 
@@ -370,6 +371,9 @@ func (r *run) describe() error {
 	}
 	if r.settings.Common().GradientAccumulation > 1 {
 		r.info.Batches = batches.Version
+	}
+	if s, ok := r.settings.(Attacker); ok && s.Attacked() {
+		r.info.Attacks = adversarial.Version
 	}
 	var err error
 	if r.info.From, err = r.source(); err != nil {

@@ -226,6 +226,13 @@ type Starter interface {
 	Start(dir string, cfg model.Config) error
 }
 
+// Attacker are settings that may have batches attacked: see package adversarial.
+type Attacker interface {
+	Settings
+	// Attacked says whether some are.
+	Attacked() bool
+}
+
 // Joiner are settings whose recipe is another one where the task is trained with others as one model.
 type Joiner interface {
 	Settings

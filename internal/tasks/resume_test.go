@@ -19,6 +19,7 @@ import (
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/train"
+	"github.com/unimo-go/unimo/internal/train/adversarial"
 )
 
 // labelled is a small data set of two classes.
@@ -213,6 +214,7 @@ func TestResumeRefusesOtherBatches(t *testing.T) {
 	}{
 		{"gradient_accumulation=1", "random", "other random numbers", random.Version},
 		{"gradient_accumulation=2", "batches", "gives the batches of a step other examples", batches.Version},
+		{"adv=freelb_text", "attacks", "begins attacks (adv) with other random numbers", adversarial.Version},
 	} {
 		o := options(t, "sst-2", labelledTask(t), "batch_size=4", c.set)
 		if _, err := run.Finetune(t.Context(), o); err != nil {

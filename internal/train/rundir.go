@@ -51,6 +51,7 @@ type Info struct {
 	Seed    uint64            `json:"seed"`
 	Random  int               `json:"random,omitempty"`  // random.Version: the numbers that seeds give; 0 of runs of older versions
 	Batches int               `json:"batches,omitempty"` // batches.Version, where a step has several; 0 of runs of older versions
+	Attacks int               `json:"attacks,omitempty"` // adversarial.Version, where batches are attacked; 0 of runs of older versions
 	Config  any               `json:"config"`            // resolved
 	Data    map[string]string `json:"data"`              // name -> digest of every input
 	Outcome *Outcome          `json:"outcome,omitempty"`
@@ -283,11 +284,16 @@ func (old Info) CheckSame(now Info, free ...string) error {
 		}
 	}
 	if len(differ) == 0 {
-		if old.Batches != now.Batches {
-			return errors.New("the run was begun by a version of unimo that gives the batches of a step other examples; " +
-				"go on with that version, start a new run in another folder, or go on from its weights: --init RUN")
+		does := ""
+		switch {
+		case old.Batches != now.Batches:
+			does = "gives the batches of a step other examples"
+		case old.Attacks != now.Attacks:
+			does = "begins attacks (adv) with other random numbers"
+		default:
+			return nil
 		}
-		return nil
+		return fmt.Errorf("the run was begun by a version of unimo that %s; go on with that version, start a new run in another folder, or go on from its weights: --init RUN", does)
 	}
 	slices.Sort(differ)
 	return fmt.Errorf("the run cannot be resumed with other settings or data: %s; give the same ones, start a new run in another folder, or go on from its weights: --init RUN", strings.Join(differ, "; "))

@@ -81,6 +81,7 @@ type Elementwise interface {
 	ReLU(y, x *Tensor)
 	ReLUBackward(dx, dy, y *Tensor)
 	Dropout(y, x *Tensor, d Dropout)
+	Noise(x *Tensor, bounds []float32, n Noise) // x = numbers drawn evenly from -b to b, b being the bound of the row
 }
 
 // Rows are operations on whole rows: their sums, norms and largest elements, and rows by index.

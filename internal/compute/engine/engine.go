@@ -134,6 +134,16 @@ type Dropout struct {
 	Stream uint64  // the operation: step and place in the step
 }
 
+// Noise says by which numbers elements are drawn: each by a function of Key, Stream and its index, as in [Dropout].
+type Noise struct{ Key, Stream uint64 }
+
+// Check panics with a [ShapeError] unless each row of x has a bound.
+func (n Noise) Check(op string, x *Tensor, bounds []float32) {
+	if len(bounds) != x.Rows {
+		panic(ShapeError{op, fmt.Sprintf("%d bounds for %d rows", len(bounds), x.Rows)})
+	}
+}
+
 // AdamStep holds the scalars of one Adam update:
 //
 //	g' = GradScale·g

@@ -116,3 +116,18 @@ func DropWords(dst, x []float32, words []uint32, prob float32) {
 	threshold, scale := DropThreshold(prob)
 	active().dropout(dst, x, words, threshold, scale)
 }
+
+// Uniform draws numbers evenly from -bound to bound. Element i is the word of [Dropout]'s element offset+i, as a signed number over 2³¹, times
+// bound. The result is the same on every instruction set, bit for bit.
+func Uniform(dst []float32, bound float32, key, stream, offset uint64) {
+	buffer := bitsBuffers.Get().(*[bitsChunk]uint32)
+	defer bitsBuffers.Put(buffer)
+	memory := buffer[:]
+	for len(dst) > 0 {
+		part := dst[:min(len(dst), bitsChunk-3)]
+		for i, word := range Words(&memory, len(part), key, stream, offset) {
+			part[i] = float32(int32(word)) * (1.0 / (1 << 31)) * bound
+		}
+		dst, offset = dst[len(part):], offset+uint64(len(part))
+	}
+}

@@ -171,3 +171,29 @@ func TestDropoutThreshold(t *testing.T) {
 		}
 	})
 }
+
+// Numbers are drawn evenly between the bounds, from the words of their indices, wherever a tensor is cut.
+func TestUniform(t *testing.T) {
+	const key, stream, bound, n = 0x0123456789abcdef, 1<<40 + 3, 0.3, 20*bitsChunk + 5
+	eachISA(t, func(t *testing.T) {
+		for _, offset := range []uint64{0, 3, 1<<34 + 7} {
+			dst := make([]float32, n)
+			Uniform(dst, bound, key, stream, offset)
+			var sum, square, most float64
+			for i, got := range dst {
+				if want := float32(int32(wordOf(key, stream, offset+uint64(i)))) / (1 << 31) * bound; got != want {
+					t.Fatalf("offset %d: element %d is %v, want %v", offset, i, got, want)
+				}
+				sum, square, most = sum+float64(got), square+float64(got)*float64(got), max(most, math.Abs(float64(got)))
+			}
+			if mean, variance := sum/n, square/n*3/(bound*bound); math.Abs(mean) > 0.01*bound || math.Abs(variance-1) > 0.03 || most > bound+1e-7 || most < 0.99*bound {
+				t.Errorf("mean %v, %v of the variance, largest %v", mean, variance, most)
+			}
+			part := make([]float32, bitsChunk)
+			if Uniform(part, bound, key, stream, offset+5); !slices.Equal(part, dst[5:5+bitsChunk]) {
+				t.Errorf("offset %d: a part is drawn otherwise", offset)
+			}
+		}
+	})
+	Uniform(nil, 1, 1, 1, 0)
+}

@@ -135,6 +135,15 @@ func (s *Settings) members() ([]*member, error) {
 	return list, nil
 }
 
+// Attacked implements [run.Attacker].
+func (s *Settings) Attacked() bool {
+	members, _ := s.members() // the settings are valid
+	return slices.ContainsFunc(members, func(m *member) bool {
+		own, ok := m.settings.(run.Attacker)
+		return ok && own.Attacked()
+	})
+}
+
 // of returns the member of that name, nil without one.
 func of(list []*member, name string) *member {
 	i := slices.IndexFunc(list, func(m *member) bool { return m.task.Name == name })

@@ -36,25 +36,27 @@ func (b *batch) begin(name string) *addition {
 	if name == image {
 		width = len(b.in.Images.Features) / of.Value.Rows
 	}
-	a.value = engine.Filled(b.dev, of.Value.Rows, width, func(values []float32) {
-		b.dev.Limit().For(len(a.step.Offsets)-1, func(i int) {
-			from, to := a.step.Example(i)
-			b.draw(values[from*width:to*width], random.New(b.seed.Key, "adversarial "+name, int(b.seed.Pass), i))
-		})
-	})
+	a.value = b.dev.New(of.Value.Rows, width)
+	key := random.New(b.seed.Key, "adversarial "+name, int(b.seed.Pass)).Uint64()
+	b.dev.Noise(a.value, b.bounds(a.step, a.value), engine.Noise{Key: key, Stream: b.seed.Pass})
 	return a
 }
 
-// draw fills the rows of an example. In the norm l2 their length is AdvInitMag, about: that of numbers between -1 and 1 is
-// the root of a third of how many they are.
-func (r Recipe) draw(rows []float32, s *random.Stream) {
-	size := r.AdvInitMag
-	if r.AdvNorm == L2 {
-		size /= math.Sqrt(float64(len(rows)))
+// bounds are those of the rows of what is drawn at first; of what is not attacked 0. In the norm l2 the length of an example's rows is AdvInitMag,
+// about: that of numbers between -1 and 1 is the root of a third of how many they are.
+func (r Recipe) bounds(examples engine.Ascent, x *engine.Tensor) []float32 {
+	bounds := make([]float32, x.Rows)
+	for i := range len(examples.Offsets) - 1 {
+		from, to := examples.Example(i)
+		size := r.AdvInitMag
+		if r.AdvNorm == L2 {
+			size /= math.Sqrt(float64((to - from) * x.Cols))
+		}
+		for row := from; row < to; row++ {
+			bounds[row] = float32(size)
+		}
 	}
-	for i := range rows {
-		rows[i] = float32((2*s.Float64() - 1) * size)
-	}
+	return bounds
 }
 
 // ascent is a step of an attack on examples. The reference compares the norm of the gradient with the bound, and shrinks by it.

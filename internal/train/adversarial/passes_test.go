@@ -211,11 +211,11 @@ func TestDropout(t *testing.T) {
 	}
 }
 
-// What is added at first depends on the batch's number, the attack and the example, and on nothing else.
+// What is added at first depends on the batch's number and the attack, and not on the threads.
 func TestStarts(t *testing.T) {
-	starts := func(threads int, pass uint64, n int) (list [][]float32) {
+	starts := func(threads int, pass uint64) (list [][]float32) {
 		d := cpu.NewLimited(parallel.Limit(threads))
-		in, o, _ := objective(t, d, config(model.Captioning), n)
+		in, o, _ := objective(t, d, config(model.Captioning), 4)
 		trainer := Trainer{Recipe: Captioning("base")}
 		trainer.trace = func(attack string, step int, added []float32) {
 			if step == 0 {
@@ -225,14 +225,20 @@ func TestStarts(t *testing.T) {
 		trainer.Passes(autograd.NewTape(d, autograd.Seed{Key: 5, Pass: pass}), in, o, scales(trainer.Recipe))
 		return list
 	}
-	one, again, other, more := starts(1, 3, 4), starts(2, 3, 4), starts(2, 4, 4), starts(2, 3, 5)
+	one, again, other := starts(1, 3), starts(2, 3), starts(2, 4)
 	for i := range one {
 		if !slices.Equal(one[i], again[i]) || slices.Equal(one[i], other[i]) {
 			t.Errorf("attack %d: it begins otherwise, or as another batch does", i)
 		}
 	}
-	if !slices.Equal(more[1][:len(one[1])], one[1]) {
-		t.Error("images begin otherwise beside others")
+	same := 0
+	for i, x := range one[0] {
+		if (x < 0) == (one[1][i] < 0) {
+			same++
+		}
+	}
+	if n := len(one[0]); same < n/4 || same > n*3/4 {
+		t.Errorf("of %d numbers %d have one sign in both attacks", n, same)
 	}
 	const names = 3 * 32 // of four sequences with 0, 1, 2 and 0 objects
 	if slices.ContainsFunc(one[0][:names], func(x float32) bool { return x != 0 }) || slices.Contains(one[0][names:], 0) {

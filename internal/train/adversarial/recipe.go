@@ -11,6 +11,10 @@ import (
 	"github.com/unimo-go/unimo/internal/train"
 )
 
+// Version says which numbers attacks begin with. A run under attack keeps it: one begun with another cannot go on. In the first version, which runs do
+// not name, the processor drew them all, by a stream for each example.
+const Version = 2
+
 // Recipe are the settings of adversarial training. Kinds of task embed it in their settings.
 type Recipe struct {
 	Adv         string  `json:"adv" help:"adversarial training: freelb_text, freelb_image or villa, which is both (empty: none)"`
@@ -81,6 +85,9 @@ func (r Recipe) ValidateAttacks(images bool) error {
 		settings.Want(r.AdvKLWeight >= 0, "adv_kl_weight", r.AdvKLWeight, "0 or more"),
 	)
 }
+
+// Attacked implements [run.Attacker].
+func (r Recipe) Attacked() bool { return r.Adv != "" }
 
 // attacks are the names of what is attacked.
 func (r Recipe) attacks() []string {

@@ -6,7 +6,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/unimo-go/unimo/internal/base/random"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 )
 
@@ -115,18 +115,14 @@ func TestStep(t *testing.T) {
 	}
 }
 
-func TestDraw(t *testing.T) {
+// The numbers that an example begins with are as large as the settings say; names of objects begin with none, and so does what follows.
+func TestBounds(t *testing.T) {
 	r := None()
-	for norm, want := range map[string]float64{L2: 0.4 / 100, Inf: 0.4} {
+	r.AdvInitMag = 0.4
+	for norm, want := range map[string][]float32{L2: {0, 0, 0.2, 0.1, 0.1, 0.1, 0.1, 0}, Inf: {0, 0, 0.4, 0.4, 0.4, 0.4, 0.4, 0}} {
 		r.AdvNorm = norm
-		x := make([]float32, 10000)
-		r.draw(x, random.New(1, "test"))
-		var square, top float64
-		for _, v := range x {
-			square, top = square+float64(v)*float64(v), max(top, math.Abs(float64(v)))
-		}
-		if got := math.Sqrt(3 * square / 10000); math.Abs(got/want-1) > 0.03 || top > want || top < 0.99*want {
-			t.Errorf("%s: deviation %g, largest %g, want %g", norm, got, top, want)
+		if got := r.bounds(r.ascent(2, []int32{0, 1, 1, 5}), &engine.Tensor{Rows: 8, Cols: 4}); !slices.Equal(got, want) {
+			t.Errorf("%s: %v, want %v", norm, got, want)
 		}
 	}
 }

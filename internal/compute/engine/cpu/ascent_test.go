@@ -49,3 +49,29 @@ func TestAscend(t *testing.T) {
 	}
 	mustPanicWithShape(t, "other slopes", func() { d.Ascend(x, d.New(cols, rows), 1, engine.Ascent{Offsets: []int32{0, 9}}) })
 }
+
+// Each row is drawn within its bound, by the same numbers whatever the threads.
+func TestNoise(t *testing.T) {
+	const rows, cols = 7, 300
+	bounds := []float32{0, 1, 0.5, 0, 2, 3, 0.1}
+	var want []float32
+	for _, threads := range []int{1, 2, 7} {
+		setThreads(t, threads)
+		d := New()
+		x := d.New(rows, cols)
+		d.Noise(x, bounds, engine.Noise{Key: 5, Stream: 7})
+		for row, bound := range bounds {
+			if most := slices.Max(data(x)[row*cols:][:cols]); most > bound || most < 0.9*bound {
+				t.Errorf("row %d: the largest is %v, the bound %v", row, most, bound)
+			}
+		}
+		if want == nil {
+			want = slices.Clone(data(x))
+		}
+		if !slices.Equal(data(x), want) {
+			t.Errorf("%d threads: other numbers", threads)
+		}
+	}
+	d := New()
+	mustPanicWithShape(t, "bounds of other rows", func() { d.Noise(d.New(3, 2), []float32{1, 2}, engine.Noise{}) })
+}

@@ -341,6 +341,13 @@ func (a *dropping) elements(lo, hi int) {
 	kernels.Dropout(a.y[lo:hi], a.x[lo:hi], a.Prob, a.Key, a.Stream, uint64(lo), false)
 }
 
+// Noise implements [engine.Device].
+func (d *Device) Noise(x *engine.Tensor, bounds []float32, n engine.Noise) {
+	n.Check("noise", x, bounds)
+	values, cols := data(x), x.Cols
+	d.limit.For(x.Rows, func(i int) { kernels.Uniform(rowOf(values, i, cols), bounds[i], n.Key, n.Stream, uint64(i*cols)) })
+}
+
 // Gather implements [engine.Device].
 func (d *Device) Gather(dst, table *engine.Tensor, ids []int32, accumulate bool) {
 	engine.CheckShape("gather", "dst", dst, len(ids), table.Cols)

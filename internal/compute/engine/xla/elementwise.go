@@ -1,6 +1,9 @@
 package xla
 
-import "github.com/unimo-go/unimo/internal/compute/engine"
+import (
+	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+)
 
 // elementwise records y = lower(xs), element by element.
 func (d *Device) elementwise(op string, lower func(b *builder, _ none, ins []val) []val, y *engine.Tensor, xs ...*engine.Tensor) {
@@ -110,4 +113,17 @@ func (d *Device) Dropout(y, x *engine.Tensor, o engine.Dropout) {
 
 func lowerDropout(b *builder, prob float32, ins []val) []val {
 	return []val{b.dropRows(ins[0], ins[1], prob)}
+}
+
+// Noise implements [engine.Device], with the processor's bits. Rows behind have no bound, so they are zero.
+func (d *Device) Noise(x *engine.Tensor, bounds []float32, n engine.Noise) {
+	n.Check("noise", x, bounds)
+	record(d, "noise", x.Cols, lowerNoise, []*engine.Tensor{x}, host(pjrt.F32, bounds, of(x).room), d.stream(n.Key, n.Stream))
+}
+
+func lowerNoise(b *builder, cols int, ins []val) []val {
+	rows := ins[0].dims[0]
+	words := b.reshape(b.words(ins[1], rows*cols), rows, cols)
+	share := b.times(b.convert(b.bits(words, pjrt.I32), f32), 1.0/(1<<31))
+	return []val{b.multiply(share, b.column(ins[0], cols))}
 }

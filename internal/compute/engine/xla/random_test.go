@@ -87,3 +87,33 @@ func TestWordsAreThoseOfTheProcessor(t *testing.T) {
 		t.Log("the plugin's generator is another: words are emitted")
 	}
 }
+
+// Numbers that are drawn are the processor's, bit for bit, of any shape; rows behind are zero. Key, stream and bounds are no part of the program.
+func TestNoiseIsThatOfTheProcessor(t *testing.T) {
+	for _, shape := range [][2]int{{1, 5}, {8, 4}, {13, 7}} {
+		same(t, 0, 2, func(d engine.Device, _ *numbers) (results []*engine.Tensor) {
+			for i, n := range []engine.Noise{{}, {Key: 0x0123456789abcdef, Stream: 0xfedcba9876543210}} {
+				bounds := make([]float32, shape[0])
+				for row := range bounds {
+					bounds[row] = float32(row+i) * 0.03
+				}
+				x := d.New(shape[0], shape[1])
+				d.Noise(x, bounds, n)
+				results = append(results, x)
+			}
+			return results
+		})
+	}
+	d := open(t, Options{})
+	x := d.New(9, 2)
+	for i := range 3 {
+		bounds := make([]float32, 9)
+		bounds[i] = float32(i)
+		d.Noise(x, bounds, engine.Noise{Key: uint64(i), Stream: uint64(2 * i)})
+		d.Start()
+	}
+	if s := d.Stats(); s.Compiled != 1 || s.Ran != 3 {
+		t.Errorf("%d programs compiled and %d ran, want 1 and 3", s.Compiled, s.Ran)
+	}
+	refused(t, d, "bounds of other rows", func() { d.Noise(x, make([]float32, 8), engine.Noise{}) })
+}
