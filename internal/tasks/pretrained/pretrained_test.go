@@ -24,6 +24,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/test/accelerator"
+	"github.com/unimo-go/unimo/internal/test/late"
 	_ "github.com/unimo-go/unimo/internal/test/volatile"
 	"github.com/unimo-go/unimo/internal/train"
 	"github.com/unimo-go/unimo/tokenizer"
@@ -474,6 +475,60 @@ func TestSeveralDevices(t *testing.T) {
 		}
 		if len(h.Steps) != 2 {
 			t.Errorf("%d steps", len(h.Steps))
+		}
+	}
+}
+
+// readings counts what was read of a device until each step is told of, and stops the run after six.
+type readings struct {
+	run.Silent
+	counts *late.Counts
+	stop   func()
+	seen   []int64
+}
+
+func (r *readings) Step(e train.StepEvent) {
+	if r.seen = append(r.seen, r.counts.Read.Load()+r.counts.Noted.Load()); e.Step == 6 {
+		r.stop()
+	}
+}
+
+// On a device that computes late no step reads anything but what came out of them, once every log_steps. Two devices of a process train as one.
+func TestStepsReadNothing(t *testing.T) {
+	set := append(collections(t), "max_steps=8", "log_steps=2", "eval_steps=100", "snapshot_minutes=0", "batch_size=2", "gradient_accumulation=4",
+		"hidden_dropout_prob=0.1", "contrast_over_step=true")
+	var want train.History
+	for _, n := range []int{1, 2} {
+		team, out := late.Team(n), filepath.Join(t.TempDir(), "run")
+		ctx, stop := context.WithCancel(t.Context())
+		watch := &readings{counts: team[0].Counts, stop: stop}
+		err := collective.Run(n, func(g collective.Group) error {
+			o := run.Options{Env: run.Env{Out: out, Group: g, Device: team[g.Rank()]}, Task: Task, Size: "mini", Set: append(slices.Clone(small), set...)}
+			if g.Rank() == 0 {
+				o.Observer = watch
+			}
+			_, err := run.Finetune(ctx, o)
+			return err
+		})
+		if !errors.Is(err, context.Canceled) || len(watch.seen) != 6 {
+			t.Fatalf("%d steps, %v", len(watch.seen), err)
+		}
+		for i := 2; i < 6; i += 2 {
+			if reads := watch.seen[i] - watch.seen[i-1]; reads != int64(n) {
+				t.Errorf("%d devices, steps %d and %d: numbers are read %d times", n, i+1, i+2, reads)
+			}
+		}
+		h, err := train.ReadHistory(train.ReadOnly(out))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n == 1 {
+			want = h
+		}
+		for i, s := range h.Steps {
+			if w := want.Steps[i]; math.Abs(s.Loss-w.Loss) > 1e-9*w.Loss || math.Abs(s.Norm-w.Norm) > 1e-6*w.Norm {
+				t.Errorf("%d devices, step %d: loss %v and norm %v, want %v and %v", n, s.Step, s.Loss, s.Norm, w.Loss, w.Norm)
+			}
 		}
 	}
 }
