@@ -260,6 +260,9 @@ func describeTasks(c Config) string {
 // ReadsImages says whether sequences may have an image in them.
 func (c Config) ReadsImages() bool { return c.form().images != unread }
 
+// Chooses says whether answers are chosen among labels: they may be written instead.
+func (c Config) Chooses() bool { return c.form().labels[1] > 0 }
+
 // ViewTask returns what a checkpoint of the model c for several tasks has for one: the task's own tensors under their
 // plain names, and those that all share. Closing the view closes r.
 func (c Config) ViewTask(r checkpoint.Reader, task string) checkpoint.Reader {

@@ -11,7 +11,6 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
-	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
 )
@@ -74,7 +73,7 @@ func (h *head) rehearsePictures(ctx context.Context) (list []rehearsal, err erro
 			return err
 		}))
 	}
-	if h.Ask != nil && h.Model.Config.ProblemType == model.Answering { // else the answer is written
+	if h.Ask != nil && h.Model.Config.Chooses() { // else the answer is written
 		list = append(list, h.ofPairs(seen, func(ctx context.Context, images []*regions.Image, tokens []int) error {
 			texts, err := h.blankTexts(h.Ask, tokens)
 			if err == nil {
