@@ -147,7 +147,7 @@ func (a *app) extract(ctx context.Context, dir, out string, f extractFlags) erro
 	}
 	on := x
 	if a.device != nil {
-		a.log.Info(fmt.Sprintf("device  %s, precision %s", a.device.Name(), a.device.Precision))
+		a.log.Info("device  " + a.device.About())
 		if on, err = extractor.On(x, a.device.ForModel()); err != nil {
 			return err
 		}

@@ -55,7 +55,7 @@ func TestXLAChain(t *testing.T) {
 			t.Errorf("step %d: loss %g, want %g", i+1, got[i], want[i])
 		}
 	}
-	for _, line := range []string{"device  cpu", "memory  needs ", "; how much it has is not known", "device  programs: "} {
+	for _, line := range []string{"device  cpu (cpu) through a plugin, precision float32\n", "memory  needs ", "; how much it has is not known", "device  programs: "} {
 		if !strings.Contains(r.stderr, line) {
 			t.Errorf("%q is not in %s", line, r.stderr)
 		}

@@ -500,7 +500,11 @@ func (r *run) train(ctx context.Context) (*Summary, error) {
 	for i, line := range about.Lines {
 		r.Log.Info([]string{"data    ", "        "}[min(i, 1)] + line)
 	}
-	r.Log.Info("device  " + r.Device.Name())
+	computes := r.Device.Name()
+	if r.accelerated() {
+		computes = r.opened.About()
+	}
+	r.Log.Info("device  " + computes)
 	r.Log.Info("needs   " + r.needs(about))
 	if ranks := r.Group.Size(); ranks > 1 {
 		r.Log.Info("shared  " + r.settings.Common().Shared(ranks))

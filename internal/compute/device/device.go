@@ -193,6 +193,14 @@ func (d *Device) ForModel() engine.Device {
 // Accelerated says whether it is not the processor.
 func (d *Device) Accelerated() bool { return d.client != nil }
 
+// About says what computes, for people.
+func (d *Device) About() string {
+	if !d.Accelerated() {
+		return d.Name()
+	}
+	return fmt.Sprintf("%s through a plugin, precision %s", d.Name(), d.Precision)
+}
+
 // Version says which accelerator it is, of which plugin; "" of the processor.
 func (d *Device) Version() string {
 	if !d.Accelerated() {
