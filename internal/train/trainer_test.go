@@ -8,6 +8,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -92,11 +93,8 @@ func (l *line) Loss(t *autograd.Tape, epoch, batch int) ([]*autograd.Var, int, e
 	logits := t.Linear(in, autograd.NewWeight(l.w, engine.NN), l.b)
 	logits = t.Dropout(logits, 0.3)
 	if l.spoiled == l.passes {
-		slopes := engine.Filled(l.dev, logits.Value.Rows, logits.Value.Cols, func(values []float32) {
-			for i := range values {
-				values[i] = math.MaxFloat32
-			}
-		})
+		slopes := l.dev.New(logits.Value.Rows, logits.Value.Cols)
+		l.dev.Write(slopes, slices.Repeat([]float32{math.MaxFloat32}, slopes.Len()))
 		return []*autograd.Var{t.Given(logits, slopes)}, lineBatch, nil
 	}
 	return []*autograd.Var{t.CrossEntropy(logits, l.classes[batch*lineBatch:(batch+1)*lineBatch], 0)}, lineBatch, nil

@@ -182,20 +182,6 @@ func Values(d Device, t *Tensor) []float32 {
 	return values
 }
 
-// Filled returns a new tensor of what fill writes into zeros: in its memory where the device allows it, else they are sent.
-func Filled(d Device, rows, cols int, fill func(values []float32)) *Tensor {
-	t := d.New(rows, cols)
-	if h, ok := d.(hostMemory); ok {
-		d.Zero(t)
-		fill(h.Host(t))
-		return t
-	}
-	values := make([]float32, t.Len())
-	fill(values)
-	d.Write(t, values)
-	return t
-}
-
 // SumSquares returns the sum of squares of one tensor.
 func SumSquares(d Device, t *Tensor) float64 {
 	var sum [1]float64

@@ -30,11 +30,13 @@ func openTrainable(t *testing.T, d engine.Device, dir string) *Trainable {
 
 // slopes are those of a loss of x.
 func slopes(d engine.Device, x *autograd.Var) *engine.Tensor {
-	return engine.Filled(d, x.Value.Rows, x.Value.Cols, func(values []float32) {
-		for i := range values {
-			values[i] = float32(math.Cos(float64(i)))
-		}
-	})
+	values := make([]float32, x.Value.Len())
+	for i := range values {
+		values[i] = float32(math.Cos(float64(i)))
+	}
+	made := d.New(x.Value.Rows, x.Value.Cols)
+	d.Write(made, values)
+	return made
 }
 
 func TestGradientsAgainstTransformers(t *testing.T) {
