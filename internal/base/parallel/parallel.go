@@ -107,7 +107,7 @@ func Await(n *atomic.Int32, least int32) {
 				return
 			}
 		}
-		if time.Since(start) > spinTime { // somebody else has the processor that it needs
+		if time.Since(start) > awaitTime { // somebody else has the processor that it needs
 			time.Sleep(spinTime)
 		}
 	}
@@ -180,6 +180,9 @@ func number(state uint64) uint64  { return state / oneLoop }
 
 // spinTime is as long as the serial work between two loops usually takes, or a wake.
 const spinTime = 50 * time.Microsecond
+
+// awaitTime is as long as a sleep takes at least, however short it was to be.
+const awaitTime = time.Millisecond
 
 // spin calls done until it returns true, or spinTime has passed, and returns what it returned
 // last. It lets other goroutines run, and does not spin at all if the processors are fewer than

@@ -2,8 +2,6 @@ package kernels
 
 import (
 	"fmt"
-	"slices"
-	"sort"
 	"sync"
 	"sync/atomic"
 	"unsafe"
@@ -275,12 +273,12 @@ type tileArgs struct {
 const (
 	kBlock     = 384
 	blockA     = 192 << 10
-	packLimitA = 1 << 20 // elements of A that are packed for a part
 	groupCols  = 256     // columns of a task
 	panelCols  = 32      // columns of a panel of PackedB, those of the widest tile
 	turnedRows = 96      // rows up to which a large transposed B is read where it is
 	largeB     = 1 << 18 // elements of a B that the second-level cache does not hold
-	packChunk  = 32      // rows of a matrix that are copied into all panels together
+	packChunk  = 8       // rows of a matrix that are copied into all panels together: as many as a set of the first-level cache holds lines
+	manyPanels = 8       // row panels for each thread from which on it has rows of its own
 	fewRows    = 4       // the height up to which a tile waits for memory
 )
 
@@ -291,8 +289,7 @@ const parallelWork = 1 << 18
 // taskWork is the most multiply-adds of a task, on several threads, unless one panel of B has more: some 70 µs.
 const taskWork = 1 << 22
 
-// product is one call of Gemm: its arguments, what follows from them and the
-// memory for the packed panels of A. It is pooled, so that a call allocates
+// product is one call of Gemm: its arguments, and what follows from them. It is pooled, so that a call allocates
 // nothing; the method that the loop calls is bound once for that reason.
 type product struct {
 	tile     *gemmTile
@@ -301,7 +298,7 @@ type product struct {
 	ldc      int
 	lda      int
 	ldb      int
-	n        int
+	m, n     int
 	flags    GemmFlags
 	options  Options
 	prepared // instead of b
@@ -313,40 +310,39 @@ type product struct {
 	turns            bool // reads whole panels of a transposed B where they are
 	threads          int  // that take tasks in turn
 
-	parts   []part         // in the order in which they are computed
-	stages  []atomic.Int32 // by block of C: how many parts have been added to it
-	panels  []float32      // of A, packed
-	buffers int            // for so many parts at a time
+	rowPanels int
+	// Balanced panels have so many rows, the first of them one more.
+	panelRows, largerPanels int
+	groupM, groupN          int // panels of a task
+	tasksN                  int // tasks along a row of tasks
+	tasks                   int // of a part, one for each block of C
+
+	parts  []part         // in the order in which they are computed
+	stages []atomic.Int32 // by block of C: how many parts have been added to it
+	taken  []atomic.Int32 // by part and run of tasks: how many tasks of it have been taken
+
+	serial uint64       // of the call, among all
+	joined atomic.Int32 // workers
 
 	doItem func(i int)
 }
 
-// part is what of a product is computed together: rows whose A is packed at a time, and blocks of K for which a group of A stays in
-// the cache. Its items are those of the packing and then the tasks, one for each block of C.
+// part is what of a product is computed together: blocks of K for which a group of A stays in the cache. Its items are its tasks,
+// one for each block of C.
 //
-// All parts' items are one loop. No thread waits at the end of a part until the others have ended: an item awaits what it needs of
-// items before it, which are nearly always done.
+// All parts' items are one loop. No thread waits at the end of a part until the others have ended: a task awaits the same block
+// of C in the part before, which is nearly always done.
+//
+// Tasks are cut into as many runs as there are threads, and each thread takes those of its own run, and then what is left of
+// others. So threads write far apart: side by side, one's prefetches would take lines of C from the other. And each packs the rows of A
+// that it needs for itself: those that another thread has packed would be in the other's cache, and to write over what the other has read
+// takes several times as long.
 type part struct {
 	*product
-	index     int // in parts
-	i0, k0    int
-	m, k      int  // its size
-	first     bool // nothing has been added to C
-	last      bool // C is final after it
-	rowPanels int
-	packedA   []float32
-
-	// Balanced panels have so many rows, the first of them one more.
-	panelRows, largerPanels int
-
-	groupM, groupN int   // panels of a task
-	tasksN         int   // tasks along a row of tasks
-	begin          int   // the first item
-	packs, tasks   int   // items
-	blocks         int   // the first of the tasks' blocks in stages
-	stage          int32 // how many parts are added to them before
-
-	packsEnded, tasksEnded atomic.Int32
+	index int // in parts
+	k0, k int
+	first bool // nothing has been added to C
+	last  bool // C is final after it
 }
 
 var products = sync.Pool{New: func() any {
@@ -355,20 +351,31 @@ var products = sync.Pool{New: func() any {
 	return p
 }}
 
+var serials atomic.Uint64
+
 // worker is what a task needs for itself.
 type worker struct {
 	args tileArgs
+	a    []float32 // packed panels of A: rows from top on
+	top  int
+	rows int
+	of   struct { // of which they are
+		serial      uint64
+		part, group int
+	}
+	run  int       // of the product's tasks
 	b    []float32 // a packed panel of B
 	half []uint16  // of which it was made, if it was
 }
 
 var workers = sync.Pool{New: func() any { return &worker{} }}
 
-// run computes the product, which is not empty, part by part: those of A that are
-// packed at a time, and blocks of K for which a group of A stays in the cache.
+// run computes the product, which is not empty, part by part: blocks of K for which a group of A stays in the cache.
 func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, ldb int, m, n, k int, flags GemmFlags) {
 	p.tile = &active().gemm
-	p.a, p.b, p.c, p.lda, p.ldb, p.ldc, p.n, p.flags = a, b, c, lda, ldb, ldc, n, flags
+	p.a, p.b, p.c, p.lda, p.ldb, p.ldc, p.m, p.n, p.flags = a, b, c, lda, ldb, ldc, m, n, flags
+	p.serial = serials.Add(1)
+	p.joined.Store(0)
 	p.kc = blockLength(k)
 	p.turns = flags&TransB != 0 && p.readsTurned(m, k)
 	p.directA = !p.turns && p.readsDirectA(m)
@@ -392,11 +399,9 @@ func (p *product) run(c []float32, ldc int, a []float32, lda int, b []float32, l
 	groups := (panels-1)/most + 1
 	group := (panels-1)/groups + 1 // in panels
 	kPart := min(k, max(blockA/(group*p.tile.rows*p.kc), 1)*p.kc)
-	mPart := m
-	if !p.directA {
-		mPart = min(m, max(packLimitA/kPart/(group*p.tile.rows), 1)*group*p.tile.rows)
-	}
-	p.compute(p.divide(m, k, mPart, kPart, group))
+	p.plan(group, kPart)
+	p.divide(k, kPart)
+	p.compute()
 	p.a, p.b, p.c, p.prepared, p.options = nil, nil, nil, prepared{}, Options{} // the pool must not keep them alive
 }
 
@@ -441,45 +446,18 @@ func blockLength(k int) int {
 	return (k-1)/blocks + 1
 }
 
-// divide cuts the product into parts of so many rows and steps of K, with tasks of at most group panels of rows, and returns the
-// number of their items.
-func (p *product) divide(m, k, mPart, kPart, group int) (items int) {
-	p.buffers = 1
-	if p.threads > 1 && (m > mPart || k > kPart) {
-		p.buffers = 2
-	}
-	if !p.directA {
-		p.panels = grow(p.panels, p.buffers*mPart*kPart)
-	}
+// divide cuts the product into parts of so many steps of K.
+func (p *product) divide(k, kPart int) {
 	p.parts = p.parts[:0]
-	blocks, stage := 0, int32(0)
 	for k0 := 0; k0 < k; k0 += kPart {
-		blocks = 0
-		for i0 := 0; i0 < m; i0 += mPart {
-			n := len(p.parts)
-			p.parts = slices.Grow(p.parts, 1)[:n+1]
-			q := &p.parts[n]
-			q.product, q.index, q.i0, q.k0, q.begin, q.blocks, q.stage = p, n, i0, k0, items, blocks, stage
-			q.packsEnded, q.tasksEnded, q.packs = atomic.Int32{}, atomic.Int32{}, 0
-			q.m, q.k = min(mPart, m-i0), min(kPart, k-k0)
-			q.first, q.last = k0 == 0 && p.flags&Accumulate == 0, k0+q.k == k
-			q.plan(group, kPart)
-			if !p.directA {
-				q.packs = q.countPacks()
-				q.packedA = p.panels[n&(p.buffers-1)*mPart*kPart:][:q.m*q.k]
-			}
-			items += q.packs + q.tasks
-			blocks += q.tasks
-		}
-		stage++
+		q := part{product: p, index: len(p.parts), k0: k0, k: min(kPart, k-k0)}
+		q.first, q.last = k0 == 0 && p.flags&Accumulate == 0, k0+q.k == k
+		p.parts = append(p.parts, q)
 	}
-	p.stages = grow(p.stages, blocks)
-	clear(p.stages)
-	return items
 }
 
-// plan cuts the part's block of C into those of the tasks, which do not depend on where in K the part is.
-func (p *part) plan(group, kPart int) {
+// plan cuts C into the blocks of the tasks.
+func (p *product) plan(group, kPart int) {
 	p.rowPanels = (p.m-1)/p.tile.rows + 1
 	p.panelRows, p.largerPanels = p.m/p.rowPanels, p.m%p.rowPanels
 	colPanels := (p.n-1)/p.tile.cols + 1
@@ -487,6 +465,10 @@ func (p *part) plan(group, kPart int) {
 	p.groupN = min(groupCols/p.tile.cols, colPanels)
 	tasks := func() int { return ((p.rowPanels-1)/p.groupM + 1) * ((colPanels-1)/p.groupN + 1) }
 	if p.threads > 1 {
+		// Each thread packs A for itself, so it should have rows of its own, unless to pack B twice would take longer.
+		if !p.directA && (p.directB || p.packed != nil || p.m > p.n) && p.rowPanels >= manyPanels*p.threads {
+			p.groupM = min(p.groupM, (p.rowPanels-1)/p.threads+1)
+		}
 		// Enough tasks for the threads to end at about the same time. Every group of rows packs B
 		// for itself, so the columns are divided first.
 		want := 4 * p.threads
@@ -505,44 +487,60 @@ func (p *part) plan(group, kPart int) {
 	p.tasks = ((p.rowPanels-1)/p.groupM + 1) * p.tasksN
 }
 
-// compute does all items. On one thread none has to wait.
-func (p *product) compute(items int) {
+// compute does all tasks. On one thread none has to wait.
+func (p *product) compute() {
 	if p.threads > 1 {
-		parallel.Limit(p.threads).For(items, p.doItem)
+		p.stages = grow(p.stages, p.tasks)
+		clear(p.stages)
+		p.taken = grow(p.taken, len(p.parts)*p.threads)
+		clear(p.taken)
+		parallel.Limit(p.threads).For(len(p.parts)*p.tasks, p.doItem)
 		return
 	}
+	w := p.join()
 	for i := range p.parts {
-		q := &p.parts[i]
-		for i := range q.packs {
-			q.packA(i)
-		}
-		for i := range q.tasks {
-			q.compute(i)
+		for task := range p.tasks {
+			p.parts[i].compute(w, task)
 		}
 	}
+	workers.Put(w)
 }
 
-// item does item i of all.
-func (p *product) item(i int) {
-	q := &p.parts[sort.Search(len(p.parts)-1, func(j int) bool { return p.parts[j+1].begin > i })]
-	if i -= q.begin; i < q.packs {
-		if q.index >= p.buffers { // whose memory it takes
-			before := &p.parts[q.index-p.buffers]
-			parallel.Await(&before.tasksEnded, int32(before.tasks))
-		}
-		defer q.packsEnded.Add(1) // also when it panics: nobody must wait for ever
-		q.packA(i)
-		return
+// join returns a worker; one that has computed other tasks of the product goes on with its run.
+func (p *product) join() *worker {
+	w := workers.Get().(*worker)
+	if w.of.serial != p.serial {
+		w.run = int(p.joined.Add(1)-1) % p.threads
+		w.of.serial, w.of.part = p.serial, -1
 	}
-	i -= q.packs
-	parallel.Await(&q.packsEnded, int32(q.packs))
-	stage := &p.stages[q.blocks+i]
-	parallel.Await(stage, q.stage)
-	defer func() {
-		stage.Add(1)
-		q.tasksEnded.Add(1)
-	}()
-	q.compute(i)
+	return w
+}
+
+// item does a task of the i-th item's part.
+func (p *product) item(i int) {
+	q := &p.parts[i/p.tasks]
+	w := p.join()
+	task := q.take(w.run)
+	stage := &p.stages[task]
+	parallel.Await(stage, int32(q.index))
+	defer stage.Add(1) // also when it panics: nobody must wait for ever
+	q.compute(w, task)
+	workers.Put(w)
+}
+
+// take returns the next task of a run, or of another one after it. There is one: the part has as many items as tasks.
+func (p *part) take(run int) int {
+	length, longer := p.tasks/p.threads, p.tasks%p.threads // so many runs have a task more
+	for {
+		tasks := length
+		if run < longer {
+			tasks++
+		}
+		if i := int(p.taken[p.index*p.threads+run].Add(1)) - 1; i < tasks {
+			return run*length + min(run, longer) + i
+		}
+		run = (run + 1) % p.threads
+	}
 }
 
 // grow returns a slice of n elements, x itself if it is large enough. The
@@ -554,8 +552,8 @@ func grow[E any](x []E, n int) []E {
 	return x[:n]
 }
 
-// rowPanel returns the range of the rows of panel i of the part.
-func (p *part) rowPanel(i int) (lo, hi int) {
+// rowPanel returns the range of the rows of panel i.
+func (p *product) rowPanel(i int) (lo, hi int) {
 	if !p.tile.balanced {
 		lo = i * p.tile.rows
 		return lo, min(lo+p.tile.rows, p.m)
@@ -569,7 +567,7 @@ func (p *part) rowPanel(i int) (lo, hi int) {
 }
 
 // alike returns how many panels from i on have the same number of rows.
-func (p *part) alike(i int) int {
+func (p *product) alike(i int) int {
 	switch {
 	case p.tile.balanced && i < p.largerPanels:
 		return p.largerPanels - i
@@ -580,78 +578,65 @@ func (p *part) alike(i int) int {
 	}
 }
 
-// countPacks returns into how many items the packing of A is divided. If it
-// has to be transposed it is packed panel by panel, along its rows. If it
-// is copied its rows are as wide as all panels together; several of those at a
-// time are copied into every panel, so that memory is read in long stretches.
-func (p *part) countPacks() int {
-	if p.flags&TransA == 0 || p.tile.readsRows {
-		return p.rowPanels
-	}
-	return ((p.k-1)/p.kc + 1) * p.chunks()
-}
-
-// chunks returns the number of chunks of rows of one block of K.
-func (p *part) chunks() int { return (p.kc-1)/packChunk + 1 }
-
-// packA does item i of the packing.
-func (p *part) packA(i int) {
-	if p.tile.readsRows {
-		p.packRows(i)
+// pack packs the row panels [i0, i1) of A, unless the worker has them from the task before. If they have to be transposed
+// they are packed one after the other, along the rows of A. If they are copied the rows of A are as wide as all panels together; several of
+// those at a time are copied into every panel, so that memory is read in long stretches.
+func (p *part) pack(w *worker, i0, i1 int) {
+	if w.of.part == p.index && w.of.group == i0 {
 		return
 	}
-	if p.flags&TransA == 0 {
-		top, bottom := p.rowPanel(i)
-		rows := bottom - top
-		for k0 := 0; k0 < p.k; k0 += p.kc {
-			kc := min(p.kc, p.k-k0)
-			src := p.a[(p.i0+top)*p.lda+p.k0+k0:]
-			p.tile.transpose(p.panelA(top, k0, kc), rows, src, p.lda, rows, kc)
-		}
-		return
-	}
-	k0 := i / p.chunks() * p.kc
-	kc := min(p.kc, p.k-k0)
-	lo := i % p.chunks() * packChunk
-	hi := min(lo+packChunk, kc)
-	if lo >= hi { // the last block is shorter
-		return
-	}
-	for i := range p.rowPanels {
-		top, bottom := p.rowPanel(i)
-		rows := bottom - top
-		src := p.a[(p.k0+k0+lo)*p.lda+p.i0+top:]
-		p.tile.copyRows(p.panelA(top, k0, kc)[lo*rows:], rows, src, p.lda, hi-lo, rows)
-	}
-}
-
-// packRows packs panel i for tiles that read along rows.
-func (p *part) packRows(i int) {
-	top, bottom := p.rowPanel(i)
-	rows := bottom - top
+	top, _ := p.rowPanel(i0)
+	_, bottom := p.rowPanel(i1 - 1)
+	w.of.part, w.of.group, w.top, w.rows = p.index, i0, top, bottom-top
+	w.a = grow(w.a, w.rows*p.k)
 	for k0 := 0; k0 < p.k; k0 += p.kc {
-		kc := min(p.kc, p.k-k0)
-		dst := p.panelA(top, k0, kc)
-		if p.flags&TransA != 0 {
-			p.tile.transpose(dst, kc, p.a[(p.k0+k0)*p.lda+p.i0+top:], p.lda, kc, rows)
-		} else {
-			p.tile.copyRows(dst, kc, p.a[(p.i0+top)*p.lda+p.k0+k0:], p.lda, rows, kc)
+		kc, chunk := min(p.kc, p.k-k0), p.kc
+		if p.flags&TransA != 0 && !p.tile.readsRows {
+			chunk = packChunk
 		}
+		for lo := 0; lo < kc; lo += chunk {
+			for i := i0; i < i1; i++ {
+				p.packPanel(w, i, k0, kc, lo, min(lo+chunk, kc))
+			}
+		}
+	}
+}
+
+// packPanel packs steps lo to hi of the block of K at k0, all of them unless they are copied.
+func (p *part) packPanel(w *worker, i, k0, kc, lo, hi int) {
+	top, bottom := p.rowPanel(i)
+	rows, dst := bottom-top, w.panelA(top, k0, kc)
+	transposed := p.flags&TransA != 0
+	from := (p.k0+k0)*p.lda + top
+	if !transposed {
+		from = top*p.lda + p.k0 + k0
+	}
+	switch src := p.a[from:]; {
+	case p.tile.readsRows && transposed:
+		p.tile.transpose(dst, kc, src, p.lda, kc, rows)
+	case p.tile.readsRows:
+		p.tile.copyRows(dst, kc, src, p.lda, rows, kc)
+	case transposed:
+		p.tile.copyRows(dst[lo*rows:], rows, src[lo*p.lda:], p.lda, hi-lo, rows)
+	default:
+		p.tile.transpose(dst, rows, src, p.lda, rows, kc)
 	}
 }
 
 // panelA returns where the panel of A from row top on is packed for the block of K
 // at k0. For each block the panels lie one after the other; a panel holds its
 // elements of one column of A together, or of one row for tiles that read rows.
-func (p *part) panelA(top, k0, kc int) []float32 { return p.packedA[k0*p.m+top*kc:] }
+func (w *worker) panelA(top, k0, kc int) []float32 { return w.a[k0*w.rows+(top-w.top)*kc:] }
 
 // compute computes the tiles of one task. The innermost loop goes down the
 // rows, so that a panel of B is fetched once and then stays near.
-func (p *part) compute(task int) {
+func (p *part) compute(w *worker, task int) {
 	i0, j0 := task/p.tasksN*p.groupM, task%p.tasksN*p.groupN
 	i1, left0, right := min(i0+p.groupM, p.rowPanels), j0*p.tile.cols, min((j0+p.groupN)*p.tile.cols, p.n)
 	first, _ := p.rowPanel(i0)
-	w := workers.Get().(*worker)
+	if !p.directA {
+		p.pack(w, i0, i1)
+	}
 	t := &w.args
 	t.ldc, t.least, t.most = p.ldc, p.options.Least, p.options.Most
 	for k0 := 0; k0 < p.k; k0 += p.kc {
@@ -672,7 +657,7 @@ func (p *part) compute(task int) {
 				if turned { // one at a time
 					t.repeat = 1
 				}
-				p.rowsAt(t, top, k0)
+				p.rowsAt(w, top, k0)
 				// A share of the rows that are left, but no more than leaves time to fetch C.
 				share, steps := (nextRows-fetched+i1-i-1)/(i1-i), 2 // steps for each
 				if t.rows <= fewRows {
@@ -689,11 +674,11 @@ func (p *part) compute(task int) {
 				}
 				switch bottom += (t.repeat - 1) * t.rows; {
 				case i+t.repeat < i1:
-					t.nextC = p.c[(p.i0+bottom)*p.ldc+left:]
+					t.nextC = p.c[bottom*p.ldc+left:]
 				case left+t.cols < right:
-					t.nextC = p.c[(p.i0+first)*p.ldc+left+t.cols:]
+					t.nextC = p.c[first*p.ldc+left+t.cols:]
 				}
-				t.c = p.c[(p.i0+top)*p.ldc+left:]
+				t.c = p.c[top*p.ldc+left:]
 				switch {
 				case !p.first || k0 > 0:
 					t.add, t.addRow = t.c, p.ldc
@@ -714,24 +699,24 @@ func (p *part) compute(task int) {
 		}
 	}
 	*t, w.half = tileArgs{}, nil
-	workers.Put(w)
 	if p.last && p.options.Apply != nil {
 		_, bottom := p.rowPanel(i1 - 1)
-		p.options.Apply(p.i0+first, p.i0+bottom, left0, right)
+		p.options.Apply(first, bottom, left0, right)
 	}
 }
 
 // rowsAt sets the panel of A that begins at row top.
-func (p *part) rowsAt(t *tileArgs, top, k0 int) {
+func (p *part) rowsAt(w *worker, top, k0 int) {
+	t := &w.args
 	switch {
 	case !p.directA && p.tile.readsRows:
-		t.a, t.aRow, t.aCol, t.aStep = p.panelA(top, k0, t.k), t.k, 1, t.rows*t.k
+		t.a, t.aRow, t.aCol, t.aStep = w.panelA(top, k0, t.k), t.k, 1, t.rows*t.k
 	case !p.directA:
-		t.a, t.aRow, t.aCol, t.aStep = p.panelA(top, k0, t.k), 1, t.rows, t.rows*t.k
+		t.a, t.aRow, t.aCol, t.aStep = w.panelA(top, k0, t.k), 1, t.rows, t.rows*t.k
 	case p.flags&TransA != 0:
-		t.a, t.aRow, t.aCol, t.aStep = p.a[(p.k0+k0)*p.lda+p.i0+top:], 1, p.lda, t.rows
+		t.a, t.aRow, t.aCol, t.aStep = p.a[(p.k0+k0)*p.lda+top:], 1, p.lda, t.rows
 	default:
-		t.a, t.aRow, t.aCol, t.aStep = p.a[(p.i0+top)*p.lda+p.k0+k0:], p.lda, 1, t.rows*p.lda
+		t.a, t.aRow, t.aCol, t.aStep = p.a[top*p.lda+p.k0+k0:], p.lda, 1, t.rows*p.lda
 	}
 }
 
@@ -798,7 +783,7 @@ func (p *part) nextPanel(left, left0, right, k0 int) (b []float32, rows, distanc
 		left, k0 = left0, k0+p.kc
 	}
 	if k0 >= p.k {
-		left, k0 = left0+p.threads*p.groupN*p.tile.cols, 0
+		left, k0 = left0+p.groupN*p.tile.cols, 0
 	}
 	rows = min(p.kc, p.k-k0)
 	switch {

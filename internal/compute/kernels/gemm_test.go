@@ -9,6 +9,7 @@ import (
 	"math/rand/v2"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"testing"
 
 	"github.com/unimo-go/unimo/internal/base/parallel"
@@ -183,12 +184,12 @@ func TestGemmFewRows(t *testing.T) {
 	})
 }
 
-// More than is packed at a time.
+// More than is packed at a time, and several blocks of K.
 func TestGemmInParts(t *testing.T) {
 	if testing.Short() {
 		t.Skip("not run: long")
 	}
-	const m, n, k = packLimitA/kBlock + 50, 150, 2 * kBlock
+	const m, n, k = 2*blockA/kBlock + 50, 150, 2 * kBlock
 	eachISA(t, func(t *testing.T) {
 		for _, flags := range []GemmFlags{0, TransA | TransB | Accumulate} {
 			c := newGemmCase(m, n, k, flags, 0, 3)
@@ -209,6 +210,26 @@ func TestGemmInParts(t *testing.T) {
 			}
 		}
 	})
+}
+
+// Whoever takes tasks, and of whichever run, each is taken once.
+func TestEachTaskIsTakenOnce(t *testing.T) {
+	for threads := 1; threads <= 5; threads++ {
+		for tasks := 1; tasks <= 23; tasks++ {
+			p := product{threads: threads, tasks: tasks, taken: make([]atomic.Int32, 2*threads)}
+			q := part{product: &p, index: 1}
+			var taken []int
+			for i := range tasks {
+				taken = append(taken, q.take((i*i+tasks)%threads))
+			}
+			slices.Sort(taken)
+			for i, task := range taken {
+				if task != i {
+					t.Fatalf("%d threads take the tasks %v", threads, taken)
+				}
+			}
+		}
+	}
 }
 
 func TestGemmIsTheSameForAnyThreads(t *testing.T) {
