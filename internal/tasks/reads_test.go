@@ -105,7 +105,7 @@ func TestStepsReadNothing(t *testing.T) {
 }
 
 // On a plugin it is so, too: what it downloads is counted. Texts are as long as each other, so that there are few programs.
-func TestStepsDownloadNothing(t *testing.T) {
+func TestXLAStepsDownloadNothing(t *testing.T) {
 	dull := "sentence\tlabel\na film\t0\na film\t1\n"
 	texts := writeFiles(t, map[string]string{"train.tsv": dull, "dev.tsv": dull})
 	images := pictures(t)
