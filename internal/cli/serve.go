@@ -122,7 +122,7 @@ fetches nothing: pictures come in requests, unless --fetch allows a place.
 	c.MarkFlagRequired("model")
 	flags.StringVar(&o.Backend.Index, "index", "", "`DIR` of the index that the model which made it searches")
 	deviceFlags(c)
-	flags.StringVar(&o.Backend.WarmUp, "warm-up", backend.WarmUpCommon, "what an accelerator prepares before a model answers, `WHICH`: none, common (texts and pictures, for what the model was trained for) or all")
+	flags.StringVar(&o.Backend.WarmUp, "warm-up", backend.WarmUpCommon, "what an accelerator prepares before a model answers, `WHICH`: none, common (for what the model was trained for) or all")
 	flags.StringVar(&o.Listen, "listen", o.Listen, "`HOST:PORT`; port 0 takes a free one, without HOST it is all addresses")
 	flags.StringVar(&o.Keys, "keys", "", "`FILE` of the keys that requests may have, one a line; the environment's UNIMO_KEYS may have some, too")
 	flags.StringVar(&o.Cert, "tls-cert", "", "`FILE` of the certificate, in PEM")

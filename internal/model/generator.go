@@ -91,11 +91,11 @@ type cachedLayer struct {
 	keys, values             *autograd.Var // slots x H
 }
 
-// NewCache makes a cache for sources of so many regions and tokens in all, and with so many slots. Free it
+// NewCache makes a cache for sources of so many regions and tokens in all, and with so many slots, on a fork of the model's device. Free it
 // after use.
-func (g *Generator) NewCache(tokens, slots int) *Cache {
-	c := &Cache{dev: g.dev, layers: make([]cachedLayer, g.Config.Layers)}
-	table := func(rows int) *autograd.Var { return autograd.Const(g.dev.New(rows, g.Config.HiddenSize)) }
+func (g *Generator) NewCache(d engine.Device, tokens, slots int) *Cache {
+	c := &Cache{dev: d, layers: make([]cachedLayer, g.Config.Layers)}
+	table := func(rows int) *autograd.Var { return autograd.Const(d.New(rows, g.Config.HiddenSize)) }
 	for i := range c.layers {
 		c.layers[i] = cachedLayer{table(tokens), table(tokens), table(slots), table(slots)}
 	}
@@ -108,6 +108,14 @@ func (c *Cache) Free() {
 		for _, v := range []*autograd.Var{l.sourceKeys, l.sourceValues, l.keys, l.values} {
 			c.dev.Free(v.Value)
 		}
+	}
+}
+
+// Clear makes the slots hold zeros, so that the first token that is written is no other work than those after it.
+func (c *Cache) Clear(d engine.Device) {
+	for _, l := range c.layers {
+		d.Zero(l.keys.Value)
+		d.Zero(l.values.Value)
 	}
 }
 

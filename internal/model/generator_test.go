@@ -118,7 +118,7 @@ func TestCachedEqualsWhole(t *testing.T) {
 				s.Offsets = []int32{0, int32(len(rows))}
 				return s
 			}
-			cache := g.NewCache(4, 3)
+			cache := g.NewCache(d, 4, 3)
 			defer cache.Free()
 			ctx := context.Background()
 			// The second source is read apart from the first, and neither slots nor sources are in order.
@@ -160,7 +160,7 @@ func TestDecodingStopsWithItsContext(t *testing.T) {
 	g := newGenerator(t, d, tinyGenerator(), 1)
 	ctx, cancel := context.WithCancel(context.Background())
 	cancel()
-	cache, tape := g.NewCache(1, 1), autograd.NewInference(d)
+	cache, tape := g.NewCache(d, 1, 1), autograd.NewInference(d)
 	source := Text{Tokens: []int32{0}, Positions: []int32{2}, Offsets: []int32{0, 1}}
 	if err := g.Encode(ctx, tape, cache, Input{Text: source}, 0); !errors.Is(err, context.Canceled) {
 		t.Errorf("encode: %v", err)

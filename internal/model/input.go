@@ -212,13 +212,16 @@ func (in Input) fit(t *autograd.Tape, taken int) {
 	n := in.Sequences()
 	s := engine.Size{Rows: in.Rows(), Sequences: taken * n}
 	for i := range n {
-		s.Longest = max(s.Longest, int(in.offset(i+1)-in.offset(i)))
+		s.Longest = max(s.Longest, in.Length(i))
 	}
 	engine.Fit(t.Device(), s)
 }
 
 // Rows returns the number of regions and tokens.
 func (in Input) Rows() int { return int(in.offset(in.Sequences())) }
+
+// Length returns the number of regions and tokens of a sequence.
+func (in Input) Length(s int) int { return int(in.offset(s+1) - in.offset(s)) }
 
 // The encoder's output has a row for each region and token, sequence by sequence. In a sequence the regions come
 // first, then the names of objects, then the text:

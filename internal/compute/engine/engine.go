@@ -269,6 +269,14 @@ func Fit(d Device, s Size) {
 	}
 }
 
+// Room returns how many numbers a device has room for in a tensor, those that it fills it up with among them.
+func Room(d Device, t *Tensor) int {
+	if r, ok := d.(interface{ Room(*Tensor) int }); ok {
+		return r.Room(t)
+	}
+	return t.Len()
+}
+
 // Fits says whether a device fills batches up to fixed sizes.
 func Fits(d Device) bool {
 	f, ok := d.(fitting)

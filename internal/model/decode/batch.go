@@ -15,6 +15,7 @@ type batch struct {
 	tape     *autograd.Tape
 	dev      engine.Device // the tape's
 	options  *Options
+	room     Room
 	cache    *model.Cache
 	searches []*search // in the order of the cache's rows
 	emit     func(source int, piece string)
@@ -35,7 +36,7 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 	b := &batch{Decoder: d, tape: d.tapes.Take(), options: o, emit: emit}
 	defer d.tapes.Give(b.tape)
 	b.dev = b.tape.Device()
-	rows := int32(0) // of the sources
+	rows, longest := int32(0), 0 // of the sources
 	b.step.Seen.Sources = []int32{0}
 	for _, number := range numbers {
 		s := &search{source: number, position: sources[number].first(), longest: sources[number].longest(o)}
@@ -47,10 +48,19 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 			s.text, s.streamed = &stream{vocabulary: d.vocabulary}, 1
 		}
 		b.searches = append(b.searches, s)
-		rows += int32(sources[number].Rows())
+		rows, longest = rows+int32(sources[number].Rows()), max(longest, sources[number].Rows())
 		b.step.Seen.Sources = append(b.step.Seen.Sources, rows)
 	}
-	b.cache = d.model.NewCache(int(rows), len(numbers)*o.beams()*o.MaxLength)
+	slots := len(numbers) * o.beams() * o.MaxLength
+	if engine.Fits(b.dev) {
+		if b.room = RoomFor(len(numbers), longest, *o); b.room != (Room{}) {
+			slots = b.room.Sources * o.beams() * b.room.Slots
+			engine.Fill(b.dev, engine.Size{}, engine.Size{Rows: b.room.Sources * b.room.Longest})
+			engine.FitParts(b.dev, true)
+		}
+	}
+	b.cache = d.model.NewCache(b.dev, int(rows), slots)
+	engine.Fit(b.dev, engine.Size{})
 	defer b.cache.Free()
 	if err := b.read(ctx, sources, numbers); err != nil {
 		return err
@@ -85,14 +95,21 @@ func (b *batch) read(ctx context.Context, sources []Source, numbers []int) error
 	var in model.Input
 	first := 0
 	flush := func() error {
+		if b.room != (Room{}) {
+			b.cache.Clear(b.dev)
+			b.room.fit(b.dev, in)
+		}
 		err := b.model.Encode(ctx, b.tape, b.cache, in, first)
+		if b.room != (Room{}) {
+			engine.Start(b.dev) // else it would be one program with the first step
+		}
 		first += in.Rows()
 		in.Reset()
 		return err
 	}
 	for _, number := range numbers {
 		s := &sources[number]
-		if n := in.Rows(); n > 0 && n+s.Rows() > encodeRows {
+		if n := in.Rows(); n > 0 && n+s.Rows() > encodeRows && b.room == (Room{}) {
 			if err := flush(); err != nil {
 				return err
 			}
@@ -130,7 +147,9 @@ func (b *batch) fill(t int) {
 // advance takes step t.
 func (b *batch) advance(ctx context.Context, t int) error {
 	defer b.tape.Release()
+	b.room.fitStep(b.dev, len(b.rows), b.options)
 	logits, err := b.model.Next(ctx, b.tape, b.cache, b.step)
+	engine.FitParts(b.dev, false)
 	if err != nil {
 		return err
 	}

@@ -130,7 +130,7 @@ func (d *Decoder) plan(sources []Source, o *Options) ([][]int, error) {
 			return nil, fmt.Errorf("source %d of %d: %w", i+1, len(sources), err)
 		}
 	}
-	return cut(cfg, *o, sources)
+	return cut(cfg, *o, sources, engine.Fits(d.dev))
 }
 
 func (s Source) check(cfg model.Config, o *Options) error {

@@ -45,8 +45,8 @@ func MemoryOf(cfg model.Config, o Options, lengths ...int) int64 {
 }
 
 // cut divides sources into batches within the limits of memory and hypotheses: the numbers of
-// each one's sources, the longest first.
-func cut(cfg model.Config, o Options, sources []Source) ([][]int, error) {
+// each one's sources, the longest first. fitted says that they are filled up, which takes memory, too.
+func cut(cfg model.Config, o Options, sources []Source, fitted bool) ([][]int, error) {
 	order := make([]int, len(sources))
 	for i := range order {
 		order[i] = i
@@ -54,6 +54,12 @@ func cut(cfg model.Config, o Options, sources []Source) ([][]int, error) {
 	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sources[b].Rows(), sources[a].Rows()) })
 	var batches [][]int
 	var lengths []int // of the last batch
+	fits := func() bool {
+		if len(lengths)*o.beams() > maxHypotheses || MemoryOf(cfg, o, lengths...) > o.MaxMemory {
+			return false
+		}
+		return !fitted || len(lengths) == 1 || RoomFor(len(lengths), lengths[0], o).allowed(cfg, o)
+	}
 	for _, i := range order {
 		n := sources[i].Rows()
 		if alone := MemoryOf(cfg, o, n); alone > o.MaxMemory {
@@ -61,7 +67,7 @@ func cut(cfg model.Config, o Options, sources []Source) ([][]int, error) {
 				i+1, len(sources), n, o.beams(), alone>>20, alone)
 		}
 		lengths = append(lengths, n)
-		if len(batches) == 0 || len(lengths)*o.beams() > maxHypotheses || MemoryOf(cfg, o, lengths...) > o.MaxMemory {
+		if len(batches) == 0 || !fits() {
 			batches, lengths = append(batches, nil), append(lengths[:0], n)
 		}
 		last := &batches[len(batches)-1]

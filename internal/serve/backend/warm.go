@@ -31,8 +31,25 @@ type rehearsal struct {
 	run         func(ctx context.Context, lengths []int) error
 }
 
-// rehearsals are those of a model.
-func (f *folder) rehearsals(ctx context.Context, which string) (list []rehearsal, err error) {
+// step is a batch that a model is warmed up with.
+type step struct {
+	items, longest int
+	run            func(ctx context.Context) error
+}
+
+// steps are batches of all sizes.
+func (r rehearsal) steps() (list []step) {
+	for _, z := range sizes {
+		for _, lengths := range r.lengthsFor(z) {
+			list = append(list, step{len(lengths), lengths[0], func(ctx context.Context) error { return r.run(ctx, lengths) }})
+		}
+	}
+	return list
+}
+
+// rehearsals are the batches that a model is warmed up with.
+func (f *folder) rehearsals(ctx context.Context, which string) (steps []step, err error) {
+	var list []rehearsal
 	for _, h := range f.heads {
 		if h.Classify != nil {
 			list = append(list, ofTexts(h.Model.Config.TextTokens(), h.rehearseClasses))
@@ -53,14 +70,31 @@ func (f *folder) rehearsals(ctx context.Context, which string) (list []rehearsal
 			}
 		}
 		if h.Pictures != nil {
-			pictured, err := h.rehearsePictures(ctx)
+			seen, err := h.look(ctx)
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, pictured...)
+			list = append(list, h.ofPictures(seen)...)
+			if h.Caption != nil {
+				written, err := h.ofCaptions(seen, which)
+				if err != nil {
+					return nil, err
+				}
+				steps = append(steps, written...)
+			}
+		}
+		if h.Write != nil {
+			written, err := h.ofWriting(which)
+			if err != nil {
+				return nil, err
+			}
+			steps = append(steps, written...)
 		}
 	}
-	return list, nil
+	for _, r := range list {
+		steps = append(steps, r.steps()...)
+	}
+	return steps, nil
 }
 
 // ofTexts is a rehearsal of texts of up to so many tokens.
@@ -158,21 +192,9 @@ func (f *folder) warmUp(ctx context.Context, o *Options) error {
 		return nil
 	}
 	before := f.device.Stats()
-	type step struct {
-		rehearsal
-		lengths []int
-	}
-	var steps []step
-	list, err := f.rehearsals(ctx, o.WarmUp)
+	steps, err := f.rehearsals(ctx, o.WarmUp)
 	if err != nil {
-		return fmt.Errorf("warm up model %s with a picture: %w", f.name, err)
-	}
-	for _, r := range list {
-		for _, z := range sizes {
-			for _, lengths := range r.lengthsFor(z) {
-				steps = append(steps, step{r, lengths})
-			}
-		}
+		return fmt.Errorf("warm up model %s: %w", f.name, err)
 	}
 	if len(steps) == 0 {
 		return nil
@@ -185,8 +207,8 @@ func (f *folder) warmUp(ctx context.Context, o *Options) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := engine.Guard(func() error { return s.run(ctx, s.lengths) }); err != nil {
-			return fmt.Errorf("warm up model %s with %d items of up to %d tokens and regions: %w", f.name, len(s.lengths), s.lengths[0], err)
+		if err := engine.Guard(func() error { return s.run(ctx) }); err != nil {
+			return fmt.Errorf("warm up model %s with %d items of up to %d tokens and regions: %w", f.name, s.items, s.longest, err)
 		}
 		if now := time.Now(); now.Sub(told) >= tellEvery {
 			told = now

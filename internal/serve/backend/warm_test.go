@@ -151,6 +151,22 @@ func TestWarmUp(t *testing.T) {
 			return err
 		}
 	}
+	decoding := func(rng *rand.Rand) Decoding {
+		sample, longest := rng.IntN(2) == 0, 1+rng.IntN(16)
+		return [...]Decoding{{}, {Sample: &sample}, {MaxLength: &longest}}[rng.IntN(3)]
+	}
+	texts := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(rng *rand.Rand, texts []string) error {
+			_, err := m.Generate(context.Background(), GenerateRequest{Texts: texts[:1], Decoding: decoding(rng)}, nil)
+			return err
+		}
+	}
+	captions := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(rng *rand.Rand, _ []string) error {
+			_, err := m.Caption(context.Background(), picture(rng), decoding(rng))
+			return err
+		}
+	}
 	for _, c := range []struct {
 		name, which string
 		model       Source
@@ -162,6 +178,8 @@ func TestWarmUp(t *testing.T) {
 		{"pictures and texts", WarmUpCommon, Source{"shapes", filepath.Join(tiny, "shapes.model")}, []func(m Model) func(*rand.Rand, []string) error{vectors, pictureVectors, matches, searches}, 100},
 		{"statements about pictures", WarmUpCommon, Source{"claims", filepath.Join(tiny, "claims.model")}, []func(m Model) func(*rand.Rand, []string) error{statements}, 30},
 		{"questions about pictures", WarmUpCommon, Source{"questions", filepath.Join(tiny, "questions.model")}, []func(m Model) func(*rand.Rand, []string) error{asked}, 30},
+		{"texts for texts", WarmUpAll, Source{"headlines", filepath.Join(tiny, "headlines.model")}, []func(m Model) func(*rand.Rand, []string) error{texts}, 140},
+		{"captions", WarmUpAll, Source{"captions", filepath.Join(tiny, "captions.model")}, []func(m Model) func(*rand.Rand, []string) error{captions}, 115},
 		{"vectors of another library's", WarmUpCommon, encoder, []func(m Model) func(*rand.Rand, []string) error{vectors}, 60},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -18,25 +18,27 @@ import (
 // mostRegions are those of a picture at most that are prepared for where a network finds objects, more of them in one picture than in another.
 const mostRegions = 100
 
-// rehearsePictures lets a model look at a blank picture, and returns what else is asked about pictures.
-func (h *head) rehearsePictures(ctx context.Context) (list []rehearsal, err error) {
+// look lets a model look at a blank picture, and search for it.
+func (h *head) look(ctx context.Context) (seen eyed, err error) {
 	var raw bytes.Buffer
 	if err := png.Encode(&raw, image.NewGray(image.Rect(0, 0, 64, 64))); err != nil {
-		return nil, err
+		return seen, err
 	}
-	blank, err := h.Pictures.Decode(ctx, raw.Bytes())
-	if err != nil {
-		return nil, err
+	if seen.blank, err = h.Pictures.Decode(ctx, raw.Bytes()); err != nil {
+		return seen, err
 	}
-	if h.index != nil { // how many pictures it has is another size
-		if _, err := h.index.Search(ctx, []rank.Query{{Text: h.blankTokens(leastTokens), K: 1}}); err != nil {
-			return nil, err
-		}
-	}
-	seen := eyed{blank, blank.Regions(), blank.Regions()}
-	if len(blank.Classes) > 0 {
+	seen.least, seen.most = seen.blank.Regions(), seen.blank.Regions()
+	if len(seen.blank.Classes) > 0 {
 		seen.least, seen.most = 1, mostRegions
 	}
+	if h.index != nil { // how many pictures it has is another size
+		_, err = h.index.Search(ctx, []rank.Query{{Text: h.blankTokens(leastTokens), K: 1}})
+	}
+	return seen, err
+}
+
+// ofPictures are rehearsals of what is asked about pictures.
+func (h *head) ofPictures(seen eyed) (list []rehearsal) {
 	if e := h.embedder; e != nil && e.Reads() {
 		list = append(list, rehearsal{seen.least + 1, seen.most + 1, 1, func(ctx context.Context, lengths []int) error {
 			_, err := e.Pictures(ctx, seen.pictures(lengths), ignore)
@@ -82,7 +84,7 @@ func (h *head) rehearsePictures(ctx context.Context) (list []rehearsal, err erro
 			return err
 		}))
 	}
-	return list, nil
+	return list
 }
 
 // ofPairs is a rehearsal of pictures with texts.

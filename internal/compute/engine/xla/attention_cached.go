@@ -22,14 +22,21 @@ func (d *Device) CachedAttention(y, q, sk, sv, k, v *engine.Tensor, a engine.Cac
 		record(d, op, none{}, lowerZeros, []*engine.Tensor{y})
 		return
 	}
-	l := decoding{a.Heads, long(longest(a.Hypotheses)), long(longest(a.Sources)), 0}
-	ins := []operand{d.ends(a.Hypotheses), d.ends(a.Sources), absent, absent, d.tensor(q), absent, absent, absent, absent}
+	l, ends := decoding{a.Heads, long(longest(a.Hypotheses)), long(longest(a.Sources)), 0}, d.room(len(a.Sources)-1)
+	times, most := 2, math.MaxInt
+	if to := d.batch.becomes; d.batch.parts && to.Rows >= q.Rows { // a step that is filled up
+		l.hypotheses, l.keys, ends = long((to.Rows+to.Sequences-1)/to.Sequences), to.Longest, to.Sequences
+		times, most = 4, k.Rows/to.Rows
+	}
+	sources := host(pjrt.I32, a.Sources[1:], ends)
+	ins := []operand{host(pjrt.I32, a.Hypotheses[1:], ends), sources, absent, absent, d.tensor(q), absent, absent, absent, absent}
 	if sk.Rows > 0 {
 		ins[5], ins[6] = d.tensor(sk), d.tensor(sv)
 	}
 	if k.Rows > 0 {
-		for l.steps = leastSteps; l.steps < a.Steps; l.steps *= 2 {
+		for l.steps = leastSteps; l.steps < a.Steps; l.steps *= times {
 		}
+		l.steps = min(l.steps, most)
 		ins[2], ins[3] = host(pjrt.I32, a.Paths, of(q).room*l.steps), d.count(a.Steps)
 		ins[7], ins[8] = d.tensor(k), d.tensor(v)
 	}

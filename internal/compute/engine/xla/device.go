@@ -129,6 +129,9 @@ func (d *Device) Name() string {
 // Limit implements [engine.Device]: the host's loops have all threads.
 func (d *Device) Limit() parallel.Limit { return 0 }
 
+// Room returns how many numbers the device's memory has of a tensor; see [engine.Room].
+func (d *Device) Room(t *engine.Tensor) int { return of(t).room * t.Cols }
+
 // Fits says whether batches are filled up to fixed sizes; see [engine.Fits].
 func (d *Device) Fits() bool { return d.options.Sizes != nil }
 

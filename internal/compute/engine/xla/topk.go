@@ -16,6 +16,7 @@ func (d *Device) TopK(ids []int32, values []float32, logSums []float64, x *engin
 	}
 	width := 2*k + 3
 	found := d.New(x.Rows, width)
+	of(found).room = of(x).room
 	defer d.Free(found)
 	record(d, "top k", k, lowerTopK, []*engine.Tensor{found}, d.tensor(x), d.count(int(except)))
 	host := make([]float32, found.Len())
