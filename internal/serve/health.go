@@ -8,7 +8,7 @@ import (
 )
 
 // mountHealth serves /livez, which is 200 as long as the process answers at all, and /readyz, which is 503 while models are loaded and
-// while the server drains; so is /health, which text-embeddings-inference, vLLM and Infinity call it. None needs a key.
+// while the server drains, though everything else answers then; so is /health, which text-embeddings-inference, vLLM and Infinity call it. None needs a key.
 func mountHealth(mux *http.ServeMux, m backend.Models) {
 	mux.HandleFunc("GET /livez", func(w http.ResponseWriter, _ *http.Request) {
 		web.WriteJSON(w, http.StatusOK, map[string]string{"status": "live"})

@@ -1,8 +1,14 @@
 package serve
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
+	"maps"
 	"net/http/httptest"
+	"path/filepath"
+	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -81,5 +87,61 @@ func TestWhatIsNotThere(t *testing.T) {
 		if status != c.status || h.Get("Allow") != c.allow || !strings.Contains(body, c.says) || h.Get("Content-Type") != "application/json" {
 			t.Errorf("%s %s: %d %q %s", c.method, c.path, status, h, body)
 		}
+	}
+}
+
+// differing is what answers to the same request differ in. A fingerprint is there once it was computed.
+var differing = regexp.MustCompile(`"(id|created|fingerprint|model_sha)":("[^"]*"|[0-9]+),?`)
+
+// answersOf asks every route that is described, and returns what it says, without what differs each time.
+func answersOf(s *server) map[string]string {
+	bodies := map[string]string{ // of routes that answer the tiny model's questions
+		"/predict": predict, "/classify": `{"text": "a film"}`, "/rerank": `{"query": "a", "texts": ["b"]}`, "/tokenize": `{"inputs": "a film"}`, "/v1/embeddings": `{"input": "a film"}`,
+		"/v2/models/{model}/infer": `{"inputs": [{"name": "text", "shape": [1], "datatype": "BYTES", "data": ["a film"]}]}`,
+	}
+	all := map[string]string{}
+	for _, o := range operations() {
+		if o.Path == "/metrics" {
+			continue
+		}
+		path := strings.NewReplacer("{$}", "", "{model}", "films", "{version}", "1", "{", "", "}", "", "...", "").Replace(o.Path)
+		r := httptest.NewRequest(o.Method, path, strings.NewReader(bodies[o.Path]))
+		w := httptest.NewRecorder()
+		s.guard.ServeHTTP(w, r)
+		all[o.Method+" "+path] = fmt.Sprint(w.Code, " ", differing.ReplaceAllString(w.Body.String(), ""))
+	}
+	return all
+}
+
+// While the server drains every route answers as before, also those about models, but for what tells whether it should be sent more.
+func TestDrainChangesReadinessAlone(t *testing.T) {
+	s, err := newServer(Options{Backend: backend.Options{Models: []backend.Source{{Name: "films", Dir: filepath.Join(tiny, "films.model")}}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer s.flush()
+	defer s.models.Close()
+	if err := s.models.Load(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	before := answersOf(s)
+	s.models.Drain()
+	during := answersOf(s)
+	readiness := []string{"GET /health", "GET /readyz", "GET /v2/health/ready", "GET /v2/models/films/ready", "GET /v2/models/films/versions/1/ready"}
+	for _, route := range slices.Sorted(maps.Keys(before)) {
+		switch told := slices.Contains(readiness, route); {
+		case told && (!strings.HasPrefix(before[route], "200 ") || !strings.HasPrefix(during[route], "503 ") || !strings.Contains(during[route], "about to end")):
+			t.Errorf("%s: %s, then %s", route, before[route], during[route])
+		case !told && during[route] != before[route]:
+			t.Errorf("%s: %s, want %s", route, during[route], before[route])
+		}
+	}
+	for _, route := range append(readiness, "GET /models", "GET /v1/models", "GET /v1/models/films", "GET /info", "GET /v2/models/films", "POST /v2/repository/index", "POST /predict", "POST /classify") {
+		if !strings.HasPrefix(before[route], "200 ") {
+			t.Errorf("%s before: %q", route, before[route])
+		}
+	}
+	if said := during["POST /rerank"]; !strings.HasPrefix(said, "424 ") { // what no model does is no question of when
+		t.Error(said)
 	}
 }

@@ -286,6 +286,8 @@ func (s *server) reload(ctx context.Context) {
 	}
 	switch err := s.models.Load(ctx); {
 	case ctx.Err() != nil:
+	case err != nil && s.models.Loaded() != nil: // the device was lost, and what stays does not answer
+		s.Log.Error("not every model could be loaded again, and those left do not answer without their device; SIGHUP tries again", "error", err)
 	case err != nil:
 		s.Log.Error("a model stays as it was", "error", err)
 	case files != nil:

@@ -85,13 +85,26 @@ func (r *Registry) openDevice() error {
 	go func() {
 		<-a.Ended()
 		if err := a.Lost(); err != nil && r.wanted.Err() == nil {
-			r.o.Log.Error("the device was lost, and models do not answer; SIGHUP opens it again, or start the server anew", "device", r.o.Device.Device, "error", err)
+			r.o.Log.Error(r.afterLoss(), "device", r.o.Device.Device, "error", err)
 		}
 	}()
 	r.mu.Lock()
 	r.device = a
 	r.mu.Unlock()
 	return old.leave()
+}
+
+// afterLoss says what a lost device means now. Only a server that has its models, and is not about to end, loads them again.
+func (r *Registry) afterLoss() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch {
+	case len(r.folders) < len(r.o.Models): // the error of Load ends the server
+		return "the device was lost while models were being loaded"
+	case r.draining:
+		return "the device was lost, and models do not answer"
+	}
+	return "the device was lost, and models do not answer; SIGHUP opens it again, or start the server anew"
 }
 
 // slowCompilation is from where on a program is logged for which requests have waited.

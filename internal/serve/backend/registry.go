@@ -194,6 +194,9 @@ func (r *Registry) Load(ctx context.Context) error {
 			errs = append(errs, err)
 		}
 	}
+	if err := r.Lost(); err != nil && errs == nil { // with the last model, or since
+		errs = append(errs, fmt.Errorf("device %s was lost while models were being loaded: %w", r.o.Device.Device, err))
+	}
 	if r.o.Index != "" && !found && errs == nil {
 		_, err := rank.ReadIndexInfo(r.o.Index)
 		if err == nil {
@@ -232,7 +235,7 @@ func (r *Registry) retire(f *folder) error {
 // Abandon says that nobody waits for the models any more. What is being loaded, or compiled, ends.
 func (r *Registry) Abandon() { r.giveUp() }
 
-// Drain says that the server is about to end: [Registry.Ready] is an error from now on. Models go on answering.
+// Drain says that the server is about to end: [Registry.Ready] is an error from now on. Models go on answering, also about themselves.
 func (r *Registry) Drain() {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -261,10 +264,23 @@ func (r *Registry) Close() error {
 // Ready implements [Models].
 func (r *Registry) Ready() error {
 	r.mu.Lock()
+	draining := r.draining
+	r.mu.Unlock()
+	if draining {
+		return errEnding()
+	}
+	return r.Loaded()
+}
+
+func errEnding() *Error { return &Error{Kind: Unavailable, Message: "the server is about to end"} }
+
+// Loaded implements [Models].
+func (r *Registry) Loaded() error {
+	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch {
-	case r.draining || r.closed:
-		return &Error{Kind: Unavailable, Message: "the server is about to end"}
+	case r.closed:
+		return errEnding()
 	case r.device.lost() != nil:
 		return errLost(nil)
 	case len(r.folders) < len(r.o.Models):
@@ -309,7 +325,7 @@ func (r *Registry) use(name string, work func(v view) error) error {
 	f := r.folders[id]
 	switch {
 	case r.closed:
-		err = Errorf(Unavailable, "", "the server is about to end")
+		err = errEnding()
 	case f == nil:
 		err = &Error{Kind: Unavailable, Message: fmt.Sprintf("model %s is being loaded; try again", id), RetryAfter: time.Second}
 	case f.device.lost() != nil:

@@ -755,8 +755,8 @@ func TestReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e := AsError(r.Ready()); e == nil || e.Kind != Unavailable {
-		t.Error(e)
+	if e := AsError(r.Ready()); e == nil || e.Kind != Unavailable || r.Loaded() == nil {
+		t.Error(e, r.Loaded())
 	}
 	if _, err := r.Model(""); AsError(err).Kind != Unavailable {
 		t.Error(err)
@@ -765,16 +765,16 @@ func TestReady(t *testing.T) {
 		t.Error(err, r.Ready())
 	}
 	r.Drain()
-	if e := AsError(r.Ready()); e == nil || e.Kind != Unavailable {
-		t.Error(e)
+	if e := AsError(r.Ready()); e == nil || e.Kind != Unavailable || r.Loaded() != nil || len(r.List()) != 1 {
+		t.Error(e, r.Loaded(), r.List())
 	}
 	if m, err := r.Model(""); err != nil {
 		t.Error(err)
 	} else if _, _, err := m.Classify(context.Background(), []Input{{Text: "x"}}); err != nil {
 		t.Error(err)
 	}
-	if err := r.Close(); err != nil {
-		t.Error(err)
+	if err := r.Close(); err != nil || r.Loaded() == nil {
+		t.Error(err, r.Loaded())
 	}
 	if _, err := r.Model(""); AsError(err).Kind != Unavailable {
 		t.Error(err)

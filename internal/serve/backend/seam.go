@@ -14,7 +14,9 @@ type Models interface {
 	Model(name string) (Model, error)
 	// List describes the models, the first before the others by name.
 	List() []Info
-	// Ready returns an [*Error] of kind [Unavailable] while models are loaded and while the server drains. Models answer while it drains.
+	// Loaded returns an [*Error] of kind [Unavailable] while not all models answer: they are being loaded, or their device was lost.
+	Loaded() error
+	// Ready is Loaded, and such an error, too, while the server drains. It answers then, and should not be sent more.
 	Ready() error
 }
 

@@ -47,7 +47,7 @@ func (s *server) list(w http.ResponseWriter, r *http.Request) error {
 	if _, err := query(r); err != nil {
 		return err
 	}
-	if err := s.models.Ready(); err != nil {
+	if err := s.models.Loaded(); err != nil {
 		return err
 	}
 	answer := models{Models: []model{}}

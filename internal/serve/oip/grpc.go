@@ -114,9 +114,13 @@ func (s *grpcService) ModelMetadata(ctx context.Context, r *inferencepb.ModelMet
 	}, nil
 }
 
-func (s *grpcService) RepositoryIndex(context.Context, *inferencepb.RepositoryIndexRequest) (*inferencepb.RepositoryIndexResponse, error) {
+func (s *grpcService) RepositoryIndex(ctx context.Context, _ *inferencepb.RepositoryIndexRequest) (*inferencepb.RepositoryIndexResponse, error) {
+	list, err := s.index()
+	if err != nil {
+		return nil, statusOf(ctx, err)
+	}
 	a := &inferencepb.RepositoryIndexResponse{}
-	for _, i := range s.index() {
+	for _, i := range list {
 		a.Models = append(a.Models, &inferencepb.RepositoryIndexResponse_ModelIndex{Name: i.Name, Version: i.Version, State: i.State})
 	}
 	return a, nil

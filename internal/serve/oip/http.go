@@ -80,15 +80,24 @@ type indexed struct {
 }
 
 func (s *service) postIndex(w http.ResponseWriter, _ *http.Request) {
-	web.WriteJSON(w, http.StatusOK, s.index())
+	list, err := s.index()
+	if err != nil {
+		Fail(w, err)
+		return
+	}
+	web.WriteJSON(w, http.StatusOK, list)
 }
 
-func (s *service) index() []indexed {
-	list := []indexed{}
+// index lists the models that answer. That there is none now is an error.
+func (s *service) index() (list []indexed, err error) {
+	list = []indexed{}
 	for _, i := range s.models.List() {
 		list = append(list, indexed{i.ID, version, "READY"})
 	}
-	return list
+	if len(list) == 0 {
+		err = s.models.Loaded()
+	}
+	return list, err
 }
 
 // handleModel answers under /v2/models/NAME[/versions/VERSION][/ready|/infer].

@@ -540,3 +540,14 @@ func TestTritonClient(t *testing.T) {
 		t.Errorf("%v\n%s", err, out)
 	}
 }
+
+// An index without models is not one of a server that has none.
+func TestModelsThatAreNotThere(t *testing.T) {
+	if w := backendtest.Post(handler(backendtest.Absent{}), "/v2/repository/index", ""); w.Code != 503 || !strings.Contains(w.Body.String(), "loading") {
+		t.Errorf("%d %s", w.Code, w.Body)
+	}
+	c, ctx := client(t, backendtest.Absent{})
+	if _, err := c.RepositoryIndex(ctx, &inferencepb.RepositoryIndexRequest{}); status.Code(err) != codes.Unavailable || !strings.Contains(err.Error(), "loading") {
+		t.Error(err)
+	}
+}

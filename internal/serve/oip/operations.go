@@ -67,7 +67,7 @@ func Operations() []web.Operation {
 		{Method: "GET", Path: "/v2", ID: "oipServer", Summary: "What server is it?", Responses: answers(aboutServer)},
 		{Method: "GET", Path: "/v2/health/live", ID: "oipLive", Summary: "Is there a server?", Responses: answers(flag("live"))},
 		{Method: "GET", Path: "/v2/health/ready", ID: "oipReady", Summary: "Does it answer about every model?", Responses: answers(flag("ready"), 503)},
-		{Method: "POST", Path: "/v2/repository/index", ID: "oipIndex", Summary: "Which models are there?", Responses: answers(index)},
+		{Method: "POST", Path: "/v2/repository/index", ID: "oipIndex", Summary: "Which models are there?", Responses: answers(index, 503)},
 	}
 	for _, p := range []struct {
 		path, id   string

@@ -120,7 +120,7 @@ func (s *server) list(w http.ResponseWriter, _ *http.Request) error {
 		list = append(list, describeModel(i))
 	}
 	if len(list) == 0 { // they are being loaded, or their device was lost
-		if err := s.models.Ready(); err != nil {
+		if err := s.models.Loaded(); err != nil {
 			return err
 		}
 	}

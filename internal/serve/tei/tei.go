@@ -138,7 +138,7 @@ func (s *server) target(name string, need backend.Capability, what string) (back
 
 // cannot is the error where none of the models does what is asked. One that would may not be there now: it is being loaded, or its device was lost.
 func (s *server) cannot(what string) error {
-	if err := s.models.Ready(); err != nil {
+	if err := s.models.Loaded(); err != nil {
 		return err
 	}
 	return backend.Errorf(backend.Cannot, "", "%s", what)

@@ -40,6 +40,9 @@ func (ms Models) List() []backend.Info {
 	return list
 }
 
+// Loaded implements [backend.Models].
+func (ms Models) Loaded() error { return nil }
+
 // Ready implements [backend.Models].
 func (ms Models) Ready() error { return nil }
 
@@ -49,8 +52,11 @@ type Absent struct{ Models }
 // List implements [backend.Models].
 func (Absent) List() []backend.Info { return nil }
 
+// Loaded implements [backend.Models].
+func (Absent) Loaded() error { return backend.Errorf(backend.Unavailable, "", "loading") }
+
 // Ready implements [backend.Models].
-func (Absent) Ready() error { return backend.Errorf(backend.Unavailable, "", "loading") }
+func (a Absent) Ready() error { return a.Loaded() }
 
 // Model answers with functions of the bytes that it is asked about.
 type Model struct {
