@@ -198,9 +198,9 @@ type Losses interface {
 // step is that of history[0].
 //
 // AdamFactored has no first moment, and the second as rows and columns say (see [Factored]). The update u = g'/(sqrt(v)+Epsilon) is divided by the
-// root of the mean of its squares, where that is above 1: p = p - StepSize/max(1, root)·u - Decay·p. The mean is over the rows that have a gradient,
-// which with filled are those of g that are not zero. In steps of AdamIdleFactored the averages of columns stay as they are: of all rows together
-// no step is idle.
+// root of the mean of its squares, where that is above 1: p = p - StepSize/max(1, root)·u - Decay·p. The mean is over the rows whose gradient is
+// not zero, so that it is the same whether a table's rows are given or all are. In steps of AdamIdleFactored the averages of columns stay as
+// they are: of all rows together no step is idle.
 //
 // Clip is for a device that computes late: it finds out by what the next steps multiply gradients (see AdamStep), and the host need not read
 // their norm before. clip (1 x 1) = limit/max(norm of all ts together, limit), where no limit (0) is 1. It is NaN where the norm is not finite,
@@ -214,7 +214,7 @@ type Optimiser interface {
 	AdamIdle(p, m, v *Tensor, rows, from []int32, history []AdamStep)
 	AdamBfloat16(p, moments, g *Tensor, rows []int32, s AdamStep, r Rounding)
 	AdamIdleBfloat16(p, moments *Tensor, rows, from []int32, history []AdamStep, r Rounding)
-	AdamFactored(p *Tensor, f Factored, g *Tensor, rows []int32, filled bool, s AdamStep)
+	AdamFactored(p *Tensor, f Factored, g *Tensor, rows []int32, s AdamStep)
 	AdamIdleFactored(p *Tensor, f Factored, rows, from []int32, history []AdamStep)
 }
 

@@ -161,7 +161,7 @@ func (r *rounded) part(from, to int) moments {
 func (r *rounded) byRow() []*engine.Tensor { return []*engine.Tensor{r.both} }
 
 // factored is the second moment of a matrix in place of both. The update is divided by the root of the mean of its squares, where that is above 1,
-// over the rows that have a gradient.
+// over the rows whose gradient is not zero.
 type factored struct {
 	engine.Factored
 	dev   engine.Device
@@ -177,7 +177,7 @@ func (f *factored) step(p, grad *engine.Tensor, rows []int32, s stepping) {
 	f.done++
 	step := s.AdamStep
 	step.StepSize = s.uncorrected
-	f.dev.AdamFactored(p, f.Factored, grad, rows, !f.dev.Rowwise(), step)
+	f.dev.AdamFactored(p, f.Factored, grad, rows, step)
 }
 
 func (f *factored) idle(p *engine.Tensor, rows, from []int32, history []engine.AdamStep, _ int) {

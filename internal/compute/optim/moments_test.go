@@ -136,7 +136,7 @@ func TestFactoredMomentsPostponed(t *testing.T) {
 	})
 }
 
-// On a device that is not rowwise a table moves as by rows.
+// On a device that is not rowwise a table moves as by rows, and a weight of which some rows have no gradient as on one that is.
 func TestFactoredMomentsOfAllRows(t *testing.T) {
 	cfg := Default
 	cfg.Moments, cfg.WeightDecay = MomentsFactored, 0.01

@@ -11,7 +11,7 @@ import (
 const factoredBlock = 1 << 18
 
 // AdamFactored implements [engine.Device].
-func (d *Device) AdamFactored(p *engine.Tensor, f engine.Factored, g *engine.Tensor, rows []int32, filled bool, s engine.AdamStep) {
+func (d *Device) AdamFactored(p *engine.Tensor, f engine.Factored, g *engine.Tensor, rows []int32, s engine.AdamStep) {
 	const op = "adam factored"
 	f.Check(op, p)
 	engine.CheckShape(op, "the gradient", g, p.Rows, p.Cols)
@@ -28,9 +28,6 @@ func (d *Device) AdamFactored(p *engine.Tensor, f engine.Factored, g *engine.Ten
 	a := factored{d, f}
 	blocks := d.blocks(p, g, count, rows)
 	with := a.average(blocks, p, g, count, rows, s)
-	if !filled {
-		with = count
-	}
 
 	columns := data(f.Columns)
 	ratio := d.New(1, p.Cols)

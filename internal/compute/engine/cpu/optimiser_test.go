@@ -286,7 +286,7 @@ func TestAdamFactored(t *testing.T) {
 			setThreads(t, threads)
 			p, g, f := start()
 			clear(rowOf(data(g), 1, cols))
-			d.AdamFactored(p, f, g, nil, true, s)
+			d.AdamFactored(p, f, g, nil, s)
 			if first == nil {
 				first = slices.Clone(data(p))
 			}
@@ -304,9 +304,9 @@ func TestAdamFactored(t *testing.T) {
 			some = append(some, int32(row))
 		}
 		q, g, h := start()
-		d.AdamFactored(q, h, g, some, false, s)
+		d.AdamFactored(q, h, g, some, s)
 		d.AdamIdleFactored(q, h, []int32{1}, []int32{1}, []engine.AdamStep{s, s})
-		d.AdamFactored(p, f, g, nil, true, s)
+		d.AdamFactored(p, f, g, nil, s)
 		for i, x := range data(q) {
 			if i/cols == 1 { // it has not moved but by what decays
 				want[i] = wide(first[i])
@@ -318,8 +318,8 @@ func TestAdamFactored(t *testing.T) {
 		if got, want := data(h.Rows)[1], engine.Faded(data(squares("rows", rows, 1))[1], s.Beta2, 1); got != want {
 			t.Errorf("%v: the average of an idle row is %v, want %v", shape, got, want)
 		}
-		mustPanicWithShape(t, "averages of other columns", func() { d.AdamFactored(p, engine.Factored{Rows: f.Rows, Columns: f.Rows}, g, nil, false, s) })
-		mustPanicWithShape(t, "a row out of range", func() { d.AdamFactored(p, f, g, []int32{int32(rows)}, false, s) })
+		mustPanicWithShape(t, "averages of other columns", func() { d.AdamFactored(p, engine.Factored{Rows: f.Rows, Columns: f.Rows}, g, nil, s) })
+		mustPanicWithShape(t, "a row out of range", func() { d.AdamFactored(p, f, g, []int32{int32(rows)}, s) })
 		mustPanicWithShape(t, "a step out of range", func() { d.AdamIdleFactored(p, f, []int32{0}, []int32{2}, []engine.AdamStep{s}) })
 	}
 }

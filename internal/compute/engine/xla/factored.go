@@ -6,7 +6,7 @@ import (
 )
 
 // AdamFactored implements [engine.Device]. Sums are in float64.
-func (d *Device) AdamFactored(p *engine.Tensor, f engine.Factored, g *engine.Tensor, rows []int32, filled bool, s engine.AdamStep) {
+func (d *Device) AdamFactored(p *engine.Tensor, f engine.Factored, g *engine.Tensor, rows []int32, s engine.AdamStep) {
 	const op = "adam factored"
 	f.Check(op, p)
 	engine.CheckShape(op, "the gradient", g, p.Rows, p.Cols)
@@ -14,26 +14,23 @@ func (d *Device) AdamFactored(p *engine.Tensor, f engine.Factored, g *engine.Ten
 	if rows != nil && len(rows) == 0 {
 		return
 	}
-	record(d, op, filled, lowerAdamFactored, []*engine.Tensor{p, f.Rows, f.Columns},
+	record(d, op, none{}, lowerAdamFactored, []*engine.Tensor{p, f.Rows, f.Columns},
 		d.tensor(p), d.tensor(f.Rows), d.tensor(f.Columns), d.tensor(g), d.coefficients(s), d.tensor(s.Clip), d.count(p.Rows), d.some(rows), d.count(len(rows)))
 }
 
-func lowerAdamFactored(b *builder, filled bool, ins []val) []val {
+func lowerAdamFactored(b *builder, _ none, ins []val) []val {
 	p, averages, columns, g, clip, height, rows, count := ins[0], ins[1], ins[2], ins[3], ins[5], b.convert(ins[6], pjrt.F64), ins[7], ins[8]
 	n, cols := p.dims[0], p.dims[1]
 	c := func(i int) val { return b.reshape(b.slice(ins[4], []int{i}, []int{i + 1})) }
-	scale, with := c(6), height // with: rows that have a gradient
+	scale := c(6)
 	if clip.ok() {
 		scale = b.reshape(clip)
 	}
 	if rows.ok() {
 		g = b.onlyRows([]val{b.like(g, 0)}, []val{g}, rows, count)[0]
-		with = b.convert(count, pjrt.F64)
 	}
 	inRows, inColumns := b.sumSquares(g, 1), b.sumSquares(g, 0)
-	if filled {
-		with = b.reduce("add", b.convert(b.compare("GT", inRows, b.like64(inRows, 0)), pjrt.F64), b.number64(0), 0)
-	}
+	with := b.reduce("add", b.convert(b.compare("GT", inRows, b.like64(inRows, 0)), pjrt.F64), b.number64(0), 0) // rows
 	square := b.convert(scale, pjrt.F64)
 	square = b.multiply(square, square)
 	mean := func(sums, of val) val {

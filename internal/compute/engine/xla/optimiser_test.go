@@ -232,24 +232,22 @@ func TestAdamFactored(t *testing.T) {
 			results = append(results, p, f.Rows, f.Columns)
 			return p, f, g
 		}
-		for _, filled := range []bool{false, true} {
-			for _, rows := range []int{2, 8, 13} {
-				p, f, g := matrix(rows)
-				d.AdamFactored(p, f, g, nil, filled, s)
-				d.AdamFactored(p, f, g, nil, filled, clipped)
-				d.AdamFactored(p, f, g, nil, filled, refused)
-			}
-			p, f, g := matrix(13)
-			d.AdamFactored(p, f, g, []int32{12, 1, 7}, filled, s)
-			d.AdamFactored(p, f, g, []int32{}, filled, s)
+		for _, rows := range []int{2, 8, 13} {
+			p, f, g := matrix(rows)
+			d.AdamFactored(p, f, g, nil, s)
+			d.AdamFactored(p, f, g, nil, clipped)
+			d.AdamFactored(p, f, g, nil, refused)
 		}
-		p, f, _ := matrix(9)
+		p, f, g := matrix(13)
+		d.AdamFactored(p, f, g, []int32{12, 1, 7}, s)
+		d.AdamFactored(p, f, g, []int32{}, s)
+		p, f, _ = matrix(9)
 		d.AdamIdleFactored(p, f, []int32{1, 2, 0, 8}, []int32{0, 1, 3, 2}, []engine.AdamStep{s, s, s})
-		p, f, g := matrix(3) // of nothing there is nothing to divide by
+		p, f, g = matrix(3) // of nothing there is nothing to divide by
 		for _, x := range []*engine.Tensor{f.Rows, f.Columns, g} {
 			d.Zero(x)
 		}
-		d.AdamFactored(p, f, g, nil, true, s)
+		d.AdamFactored(p, f, g, nil, s)
 		return results
 	})
 }
@@ -265,7 +263,7 @@ func TestCompileForFactoredMoments(t *testing.T) {
 		}
 		const rows, cols = 30522, 768
 		f := engine.Factored{Rows: tensor(rows, 1), Columns: tensor(1, cols+1)}
-		d.AdamFactored(tensor(rows, cols), f, tensor(rows, cols), nil, true, engine.AdamStep{Clip: tensor(1, 1)})
+		d.AdamFactored(tensor(rows, cols), f, tensor(rows, cols), nil, engine.AdamStep{Clip: tensor(1, 1)})
 		flags := map[string]string{}
 		if strings.Contains(chip, "NVIDIA") {
 			flags["xla_gpu_exclude_nondeterministic_ops"] = "true"
@@ -291,8 +289,8 @@ func TestOptimiserRefuses(t *testing.T) {
 		"moments of another shape":    func() { d.AdamBfloat16(p, q, p, nil, s[0], engine.Rounding{}) },
 		"a step that there is not":    func() { d.AdamIdle(p, p, p, []int32{0}, []int32{2}, s) },
 		"a row without its step":      func() { d.AdamIdleBfloat16(p, p, []int32{0, 1}, []int32{0}, s, engine.Rounding{}) },
-		"averages of other rows":      func() { d.AdamFactored(q, f, q, nil, false, s[0]) },
-		"a gradient of another form":  func() { d.AdamFactored(p, f, q, nil, false, s[0]) },
+		"averages of other rows":      func() { d.AdamFactored(q, f, q, nil, s[0]) },
+		"a gradient of another form":  func() { d.AdamFactored(p, f, q, nil, s[0]) },
 		"no average of all columns":   func() { d.AdamIdleFactored(p, engine.Factored{Rows: f.Rows, Columns: d.New(1, 2)}, nil, nil, nil) },
 		"a row without its sum":       func() { d.RowSquares(make([]float64, 2), p, nil) },
 		"a tensor without its sum":    func() { d.SumSquares(make([]float64, 2), []*engine.Tensor{p}, nil) },
