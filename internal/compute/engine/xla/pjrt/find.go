@@ -67,10 +67,13 @@ func FindKind(kind string) (Plugin, error) {
 // Named returns plugins by their files.
 func Named(files []string) (list []Plugin) {
 	for _, path := range files {
-		p := Plugin{Path: path, Kind: kindOf(path)}
 		if real, err := filepath.EvalSymlinks(path); err == nil {
-			p.Path, p.Kind = real, kindOf(real)
+			path = real
 		}
+		if whole, err := filepath.Abs(path); err == nil { // a name without a folder is looked for among the system's libraries
+			path = whole
+		}
+		p := Plugin{Path: path, Kind: kindOf(path)}
 		packageOf(&p)
 		list = append(list, p)
 	}

@@ -63,6 +63,12 @@ func TestFind(t *testing.T) {
 	if !reflect.DeepEqual(own, want) {
 		t.Errorf("found\n%+v, want\n%+v; looked in %q", own, want, looked)
 	}
+	t.Chdir(root) // a plugin that is named without a folder is the one here
+	for name, want := range map[string]string{filepath.Base(named): named, filepath.Base(absent): absent} {
+		if p := Named([]string{name})[0]; p.Path != want {
+			t.Errorf("%s is %s, want %s", name, p.Path, want)
+		}
+	}
 	t.Setenv(PathVariable, cuda)
 	if p, err := FindKind("cuda"); err != nil || p.Path != cuda {
 		t.Errorf("%+v %v", p, err)
