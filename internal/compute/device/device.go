@@ -151,8 +151,8 @@ func open(t target, c Choice, o Options) (*Device, error) {
 		Precision: map[string]xla.Precision{Float32: xla.Float32, TF32: xla.TF32, BFloat16: xla.BFloat16}[precision],
 		Flags:     flags(info.Platform),
 		Memory:    memory, Bound: bound(info.Platform), Notify: o.Notify, Sizes: o.Sizes,
-		Cache:    programs.Open(filepath.Join(hub.FromEnv(os.Getenv).Own, "programs"), cacheBytes, o.Log),
-		CacheFor: sync.OnceValue(func() string { return identity(path, info, chip, options) }),
+		Cache:    cache(os.Getenv, o.Log),
+		CacheFor: sync.OnceValue(func() string { return identity(path, info, chip, options, os.Getenv(flagsVariable)) }),
 	})
 	return &Device{Device: team[0], Precision: precision, team: team, client: client, chip: chip, stats: team[0].Stats}, nil
 }
@@ -174,6 +174,20 @@ func misread(t target, err error) error {
 
 // cacheBytes bounds the folder of compiled programs. One of a training step of the base model has some 4 to 20 MB.
 const cacheBytes = 2 << 30
+
+// cache returns that of compiled programs; nil where nothing says whose folder it would be: they are run, and below the current folder may lie
+// anybody's.
+func cache(env func(string) string, log *slog.Logger) *programs.Cache {
+	own := hub.FromEnv(env).Own
+	if env("UNIMO_CACHE") == "" && !filepath.IsAbs(own) {
+		log.Warn("compiled programs are not kept: there is no home folder; name a folder with UNIMO_CACHE")
+		return nil
+	}
+	return programs.Open(filepath.Join(own, "programs"), cacheBytes, log)
+}
+
+// flagsVariable is the environment variable that plugins read: XLA's flags, or a file that has them.
+const flagsVariable = "XLA_FLAGS"
 
 // Nth returns the n-th, from 0, of the devices that were opened together. They are closed together.
 func (d *Device) Nth(n int) *Device {
@@ -353,8 +367,9 @@ func best(platform, chip string) string {
 	return BFloat16
 }
 
-// identity is all that a compiled program depends on, beside its text: the plugin, its options, the chip and the machine's libraries.
-func identity(path string, info pjrt.Info, chip string, options map[string]any) string {
+// identity is all that a compiled program depends on, beside its text: the plugin, its options, the chip, the machine's libraries, and XLA's flags
+// from outside.
+func identity(path string, info pjrt.Info, chip string, options map[string]any, flags string) string {
 	text := fmt.Sprintf("%s %s %q %q", digest(path), info.Platform, info.PlatformVersion, chip)
 	for _, name := range slices.Sorted(maps.Keys(options)) {
 		if name != "visible_devices" {
@@ -366,6 +381,12 @@ func identity(path string, info pjrt.Info, chip string, options map[string]any) 
 	}
 	if info.Platform == "cpu" {
 		text += " " + instructions()
+	}
+	if flags != "" {
+		text += fmt.Sprintf(" %q", flags)
+		if !strings.HasPrefix(strings.TrimSpace(flags), "-") {
+			text += " " + digest(flags)
+		}
 	}
 	return text
 }

@@ -1,10 +1,13 @@
 package device
 
 import (
+	"bytes"
 	"errors"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -177,8 +180,11 @@ func TestClientOptions(t *testing.T) {
 func TestIdentity(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "plugin")
 	seen := map[string]bool{}
+	withFlags := func(file, chip, version string, options map[string]any, flags string) string {
+		return identity(file, pjrt.Info{Platform: "cuda", PlatformVersion: version, Attributes: map[string]string{"a": "1"}}, chip, options, flags)
+	}
 	of := func(file, chip, version string, options map[string]any) string {
-		return identity(file, pjrt.Info{Platform: "cuda", PlatformVersion: version, Attributes: map[string]string{"a": "1"}}, chip, options)
+		return withFlags(file, chip, version, options, "")
 	}
 	for _, content := range []string{"one", "two"} {
 		os.WriteFile(file, []byte(content), 0o644)
@@ -194,6 +200,42 @@ func TestIdentity(t *testing.T) {
 	}
 	if a, b := of(file+"none", "H100", "1", nil), of(file+"none", "H100", "1", nil); a == b {
 		t.Error("a plugin that cannot be read is taken for itself")
+	}
+	flags := filepath.Join(t.TempDir(), "flags")
+	for _, content := range []string{"--xla_a=1", "--xla_a=2"} {
+		os.WriteFile(flags, []byte(content), 0o644)
+		for _, value := range []string{content, flags} {
+			id := withFlags(file, "H100", "1", nil, value)
+			if seen[id] || id != withFlags(file, "H100", "1", nil, value) {
+				t.Errorf("%q occurs twice, or is another for the same flags", id)
+			}
+			seen[id] = true
+		}
+	}
+}
+
+// Compiled programs are run, so they are not taken from the current folder because a variable is not set.
+func TestCacheNeedsAFolder(t *testing.T) {
+	home := "HOME"
+	if runtime.GOOS == "windows" {
+		home = "USERPROFILE"
+	}
+	for _, c := range []struct {
+		home, variable, value string
+		kept                  bool
+	}{
+		{t.TempDir(), "", "", true},
+		{"", "", "", false},
+		{"", "XDG_CACHE_HOME", "caches", false},
+		{"", "XDG_CACHE_HOME", t.TempDir(), true},
+		{"", "UNIMO_CACHE", "here", true},
+	} {
+		t.Setenv(home, c.home)
+		log := new(bytes.Buffer)
+		kept := cache(func(name string) string { return map[string]string{c.variable: c.value}[name] }, slog.New(slog.NewTextHandler(log, nil)))
+		if (kept != nil) != c.kept || c.kept != (log.Len() == 0) {
+			t.Errorf("%+v: kept is %v, logged %s", c, kept != nil, log)
+		}
 	}
 }
 
