@@ -286,22 +286,11 @@ func (b *builder) take(x, indices val) val {
 		x.name, indices.name, cols, x.tensor(), indices.tensor(), tensorType(x.typ, []int{n, cols}))
 }
 
-// addRows adds row i of y to row indices[i] of x; setRows overwrites it, where no row of x is named twice or y's are all the same. Rows with
-// an index of -1 are left out.
-func (b *builder) addRows(x, indices, y val) val {
-	return b.scatter(x, indices, y, "%s = stablehlo.add %l, %r : "+tensorType(x.typ, nil), "%s")
-}
-
-func (b *builder) setRows(x, indices, y val) val { return b.scatter(x, indices, y, "", "%r") }
-
-// scatter makes elements of x, %l, and those of the rows of y, %r, a result.
-func (b *builder) scatter(x, indices, y val, operation, result string) val {
-	b.n++
-	v := val{"%v" + strconv.Itoa(b.n), x.typ, x.dims}
+// setRows overwrites row indices[i] of x with row i of y. No index may be there twice; rows whose index lies behind x are left out.
+func (b *builder) setRows(x, indices, y val) val {
 	scalar := tensorType(x.typ, nil)
-	fmt.Fprintf(&b.text, "    %s = \"stablehlo.scatter\"(%s, %s, %s) <{scatter_dimension_numbers = #stablehlo.scatter<update_window_dims = [1], inserted_window_dims = [0], scatter_dims_to_operand_dims = [0], index_vector_dim = 1>, indices_are_sorted = false, unique_indices = false}> ({\n    ^bb0(%%l: %s, %%r: %s):\n      %s\n      stablehlo.return %s : %s\n    }) : (%s, %s, %s) -> %s\n",
-		v.name, x.name, indices.name, y.name, scalar, scalar, operation, result, scalar, x.tensor(), indices.tensor(), y.tensor(), x.tensor())
-	return v
+	return b.line(x.typ, x.dims, "\"stablehlo.scatter\"(%s, %s, %s) <{scatter_dimension_numbers = #stablehlo.scatter<update_window_dims = [1], inserted_window_dims = [0], scatter_dims_to_operand_dims = [0], index_vector_dim = 1>, indices_are_sorted = false, unique_indices = true}> ({\n    ^bb0(%%l: %s, %%r: %s):\n      stablehlo.return %%r : %s\n    }) : (%s, %s, %s) -> %s",
+		x.name, indices.name, y.name, scalar, scalar, scalar, x.tensor(), indices.tensor(), y.tensor(), x.tensor())
 }
 
 // column repeats a vector of n elements down the columns of n x cols; row a vector of cols elements along the rows of rows x cols.

@@ -248,7 +248,8 @@ func (b *builder) onlyRows(old, changed []val, rows, count val) []val {
 	if !rows.ok() {
 		return changed
 	}
-	marks := b.setRows(b.number(0, old[0].dims[0], 1), b.indices(rows, count), b.number(1, rows.dims[0], 1))
+	all := old[0].dims[0]
+	marks := b.setRows(b.number(0, all, 1), b.places(rows, b.below(count, 0, rows.dims[0]), all), b.number(1, rows.dims[0], 1))
 	for i, x := range old {
 		changed[i] = b.choose(b.compare("GT", b.column(marks, x.dims[1]), b.like(x, 0)), changed[i], x)
 	}

@@ -1,6 +1,9 @@
 package xla
 
 import (
+	"cmp"
+	"slices"
+
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
 )
@@ -77,49 +80,91 @@ func (d *Device) ScatterAdd(dtable *engine.Tensor, ids []int32, dy *engine.Tenso
 	if len(ids) == 0 {
 		return
 	}
-	ins := [...]operand{d.tensor(dtable), d.ints(ids), d.count(len(ids)), d.tensor(dy), absent}
+	l := landingOf(ids, first)
+	ins := [...]operand{d.tensor(dtable), d.tensor(dy), host(pjrt.I32, l.from, of(dy).room), host(pjrt.I32, l.to, of(dy).room), d.count(len(l.to)), absent}
 	if first != nil {
-		ins[4] = d.ints(rolesOf(ids, first))
+		ins[5] = host(pjrt.I32, l.over, of(dy).room)
 	}
-	record(d, "scatter add", none{}, lowerScatterAdd, []*engine.Tensor{dtable}, ins[:]...)
+	record(d, "scatter add", l.sums, lowerScatterAdd, []*engine.Tensor{dtable}, ins[:]...)
 }
 
-// What becomes of rows that are added to a table some of whose rows are overwritten.
-const (
-	added       = iota
-	overwriting // the last one of its row
-	overwritten // by one that comes later
-)
+// landing is where rows go that are added to those of a table. It is sorted, so that rows of one place lie one after the other, and those of a
+// place that is overwritten later are not in it.
+type landing struct {
+	from, to []int32 // row from[i] is added to row to[i] of the table
+	over     []int32 // 1: the table's row is overwritten
+	sums     sums
+}
 
-// rolesOf says what becomes of each row.
-func rolesOf(ids []int32, first []bool) []int32 {
-	roles, done := make([]int32, len(ids)), map[int32]bool{}
-	for i := len(ids) - 1; i >= 0; i-- {
-		switch {
-		case done[ids[i]]:
-			roles[i] = overwritten
-		case first[i]:
-			roles[i], done[ids[i]] = overwriting, true
+// sums says whether several rows go to one place. It is an attribute, as most operations have either always: tokens repeat; what
+// fills a cache, or is taken out of a batch, does not, and needs no sums.
+type sums bool
+
+func landingOf(ids []int32, first []bool) landing {
+	l := landing{from: make([]int32, 0, len(ids)), to: make([]int32, 0, len(ids))}
+	begins := make(map[int32]int, len(first)) // by place: the last row that overwrites it
+	for i, id := range ids[:len(first)] {
+		if first[i] {
+			begins[id] = i
 		}
 	}
-	return roles
-}
-
-func lowerScatterAdd(b *builder, _ none, ins []val) []val {
-	table, ids, count, dy, roles := ins[0], ins[1], ins[2], ins[3], ins[4]
-	ids = b.indices(ids, count)
-	if roles.ok() {
-		nowhere := b.integer(pjrt.I32, -1, ids.dims...)
-		is := func(role int64) val { return b.compare("EQ", roles, b.integer(pjrt.I32, role, ids.dims...)) }
-		table = b.setRows(table, b.choose(is(overwriting), ids, nowhere), b.like(dy, 0))
-		ids = b.choose(is(overwritten), nowhere, ids)
+	for i, id := range ids {
+		if i >= begins[id] {
+			l.from = append(l.from, int32(i))
+		}
 	}
-	return []val{b.addRows(table, ids, dy)}
+	slices.SortStableFunc(l.from, func(i, j int32) int { return cmp.Compare(ids[i], ids[j]) })
+	for i, from := range l.from {
+		id := ids[from]
+		l.to = append(l.to, id)
+		l.sums = l.sums || i > 0 && l.to[i-1] == id
+	}
+	if first != nil {
+		l.over = make([]int32, len(l.to))
+		for i, id := range l.to {
+			if _, ok := begins[id]; ok {
+				l.over[i] = 1
+			}
+		}
+	}
+	return l
 }
 
-// indices makes those at count and behind -1, which addRows and setRows leave out.
-func (b *builder) indices(ids, count val) val {
-	return b.choose(b.below(count, 0, ids.dims...), ids, b.integer(pjrt.I32, -1, ids.dims...))
+func lowerScatterAdd(b *builder, several sums, ins []val) []val {
+	table, dy, from, to, count, over := ins[0], ins[1], ins[2], ins[3], ins[4], ins[5]
+	old := b.take(table, to)
+	if over.ok() {
+		kept := b.compare("EQ", over, b.integer(pjrt.I32, 0, over.dims...))
+		old = b.choose(b.column(kept, old.dims[1]), old, b.like(old, 0))
+	}
+	return []val{b.land(table, old, b.take(dy, from), to, count, several)}
+}
+
+// land sets rows of the table: for each place in to, the first count of which are sorted, to its old row, which lies beside it, and the sum of
+// its new ones. An addition where it lies, which XLA has an operation for, has an order that changes from run to run, or all numbers sorted.
+func (b *builder) land(table, old, rows, to, count val, several sums) val {
+	n := rows.dims[0]
+	kept := b.below(count, 0, n)
+	if several {
+		to = b.choose(kept, to, b.integer(pjrt.I32, -1, n))
+		// Each row is the sum of those of its place among the last 1, 2, 4 ... before it.
+		for by := 1; by < n; by *= 2 {
+			same := b.compare("EQ", to, b.pad(b.slice(to, []int{0}, []int{n - by}), b.integer(pjrt.I32, -2), []int{by}, []int{0}))
+			before := b.pad(b.slice(rows, []int{0, 0}, []int{n - by, rows.dims[1]}), b.number(0), []int{by, 0}, []int{0, 0})
+			rows = b.add(rows, b.choose(b.column(same, rows.dims[1]), before, b.like(rows, 0)))
+		}
+		if n > 1 {
+			next := b.pad(b.slice(to, []int{1}, []int{n}), b.integer(pjrt.I32, -2), []int{0}, []int{1})
+			kept = b.binary("and", kept, b.compare("NE", to, next))
+		}
+	}
+	return b.setRows(table, b.places(to, kept, table.dims[0]), b.add(old, rows))
+}
+
+// places are indices of a table's rows. Those that are not kept lie behind it, each elsewhere: setRows leaves them out.
+func (b *builder) places(ids, kept val, rows int) val {
+	behind := b.add(b.iota(pjrt.I32, 0, ids.dims...), b.integer(pjrt.I32, int64(rows), ids.dims...))
+	return b.choose(kept, ids, behind)
 }
 
 // GatherStack implements [engine.Device].
@@ -127,20 +172,22 @@ func (d *Device) GatherStack(dst, a, b *engine.Tensor, ids []int32) {
 	engine.CheckShape("gather stack", "dst", dst, len(ids), a.Cols)
 	engine.CheckShape("gather stack", "b", b, b.Rows, a.Cols)
 	engine.CheckIndices("gather stack", ids, a.Rows+b.Rows)
-	record(d, "gather stack", none{}, lowerGatherStack, []*engine.Tensor{dst}, d.tensor(a), d.tensor(b), d.ints(ids), d.count(a.Rows), d.count(len(ids)))
+	record(d, "gather stack", none{}, lowerGatherStack, []*engine.Tensor{dst}, d.tensor(a), d.tensor(b), d.ints(stacked(ids, a)), d.count(len(ids)))
 }
 
 func lowerGatherStack(b *builder, _ none, ins []val) []val {
-	first, second, ids := ins[0], ins[1], ins[2]
-	rows := b.take(b.concatenate(0, first, second), b.stacked(ids, ins[3], first.dims[0]))
-	return []val{b.keep(rows, ins[4])}
+	return []val{b.keep(b.take(b.concatenate(0, ins[0], ins[1]), ins[2]), ins[3])}
 }
 
-// stacked makes indices of rows of two tables, the first of which has count rows, those of both in the device's memory, where it has more.
-func (b *builder) stacked(ids, count val, rows int) val {
-	more := b.subtract(b.integer(pjrt.I32, int64(rows)), count)
-	first := b.compare("LT", ids, b.fill(count, ids.dims...))
-	return b.choose(first, ids, b.add(ids, b.fill(more, ids.dims...)))
+// stacked makes indices of rows of two tables, of which a is the first, those of both in the device's memory, where it has more rows.
+func stacked(ids []int32, a *engine.Tensor) []int32 {
+	at := slices.Clone(ids)
+	for i := range at {
+		if int(at[i]) >= a.Rows {
+			at[i] += int32(of(a).room - a.Rows)
+		}
+	}
+	return at
 }
 
 // GatherStackBackward implements [engine.Device].
@@ -148,16 +195,24 @@ func (d *Device) GatherStackBackward(da, db *engine.Tensor, ids []int32, dy *eng
 	engine.CheckShape("gather stack backward", "dy", dy, len(ids), da.Cols)
 	engine.CheckShape("gather stack backward", "db", db, db.Rows, da.Cols)
 	engine.CheckIndices("gather stack backward", ids, da.Rows+db.Rows)
-	record(d, "gather stack backward", stack{of(da).room, of(db).room}, lowerGatherStackBackward, []*engine.Tensor{da, db}, d.tensor(dy), d.ints(ids), d.count(da.Rows), d.count(len(ids)))
+	if len(ids) == 0 {
+		d.Zero(da)
+		d.Zero(db)
+		return
+	}
+	l, n := landingOf(stacked(ids, da), nil), of(dy).room
+	record(d, "gather stack backward", stack{of(da).room, of(db).room, l.sums}, lowerGatherStackBackward, []*engine.Tensor{da, db}, d.tensor(dy), host(pjrt.I32, l.from, n), host(pjrt.I32, l.to, n), d.count(len(l.to)))
 }
 
-// stack is the device's rows of both tables.
-type stack struct{ first, second int }
+// stack is the device's rows of both tables, and whether a row of them is named more than once.
+type stack struct {
+	first, second int
+	sums          sums
+}
 
 func lowerGatherStackBackward(b *builder, s stack, ins []val) []val {
-	dy, ids := ins[0], ins[1]
+	dy, from, to, count := ins[0], ins[1], ins[2], ins[3]
 	cols := dy.dims[1]
-	ids = b.indices(b.stacked(ids, ins[2], s.first), ins[3])
-	all := b.addRows(b.number(0, s.first+s.second, cols), ids, dy)
+	all := b.land(b.number(0, s.first+s.second, cols), b.like(dy, 0), b.take(dy, from), to, count, s.sums)
 	return []val{b.slice(all, []int{0, 0}, []int{s.first, cols}), b.slice(all, []int{s.first, 0}, []int{s.first + s.second, cols})}
 }

@@ -1,6 +1,7 @@
 package xla
 
 import (
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -22,7 +23,11 @@ func TestSumsOfRows(t *testing.T) {
 }
 
 func TestRowsByIndex(t *testing.T) {
-	for _, ids := range [][]int32{nil, {3}, {10, 0, 3, 10, 10, 7, 0, 1, 2}} {
+	many := make([]int32, 100) // a place has up to 19 of them
+	for i := range many {
+		many[i] = int32(i * i % 11)
+	}
+	for _, ids := range [][]int32{nil, {3}, {9, 3, 1}, {10, 0, 3, 10, 10, 7, 0, 1, 2}, many} {
 		same(t, 1e-6, 3, func(d engine.Device, n *numbers) []*engine.Tensor {
 			rows := len(ids)
 			first := make([]bool, rows)
@@ -52,6 +57,37 @@ func TestStackedRowsByIndex(t *testing.T) {
 			return []*engine.Tensor{y, da, db}
 		})
 	}
+}
+
+// TestLanding adds numbers where they land, one after the other, and beside it as the rows are given.
+func TestLanding(t *testing.T) {
+	rapid.Check(t, func(t *rapid.T) {
+		ids := rapid.SliceOfN(rapid.Int32Range(0, 6), 0, 30).Draw(t, "ids")
+		var first []bool
+		if rapid.Bool().Draw(t, "overwrite") {
+			first = rapid.SliceOfN(rapid.Bool(), len(ids), len(ids)).Draw(t, "first")
+		}
+		want, got := [7]int{1, 2, 3, 4, 5, 6, 7}, [7]int{1, 2, 3, 4, 5, 6, 7}
+		for i, id := range ids {
+			if first != nil && first[i] {
+				want[id] = 0
+			}
+			want[id] += 100 * i
+		}
+		l := landingOf(ids, first)
+		repeated := false
+		for i, to := range l.to {
+			begins := i == 0 || l.to[i-1] != to
+			repeated = repeated || !begins
+			if first != nil && l.over[i] == 1 && begins {
+				got[to] = 0
+			}
+			got[to] += 100 * int(l.from[i])
+		}
+		if got != want || bool(l.sums) != repeated || !slices.IsSorted(l.to) {
+			t.Errorf("%v and %v: %+v adds up to %v, want %v", ids, first, l, got, want)
+		}
+	})
 }
 
 func TestIndicesOutOfRange(t *testing.T) {
