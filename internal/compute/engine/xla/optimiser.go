@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
+	"strings"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
@@ -75,23 +77,51 @@ func lowerSumSquares(b *builder, _ none, ins []val) []val {
 }
 
 // squares are the sums of squares of tensors, of which the operands have first how many rows count, then each with its rows; in float64.
+// Those of as many rows, or of one row that is as long, are added up together: there are hundreds of tensors, and a chip needs longer to begin
+// a small sum than to make it.
 func (b *builder) squares(ins []val) val {
-	var sums []val
-	for i := 1; i < len(ins); i += 2 {
-		x := ins[i]
-		if !x.ok() {
-			sums = append(sums, b.constant(pjrt.F64, "0.0", 1))
-			continue
+	n := len(ins) / 2
+	var lengths []int
+	parts, members := make([]val, n), map[int][]int{} // members are the tensors with parts of a length
+	for i := range n {
+		parts[i] = b.squareParts(ins[1+2*i], ins[2+2*i], b.reshape(b.slice(ins[0], []int{i}, []int{i + 1})))
+		length := parts[i].dims[1]
+		if members[length] == nil {
+			lengths = append(lengths, length)
 		}
-		if ins[i+1].ok() {
-			x = b.take(x, ins[i+1])
-		}
-		if n := x.dims[0]; 1 < n && n <= 8 || grid(n-1) == n { // it may have less rows; up to 8 it has where a batch was filled up
-			x = b.keep(x, b.reshape(b.slice(ins[0], []int{i / 2}, []int{i/2 + 1})))
-		}
-		sums = append(sums, b.reshape(b.sumSquares(x, 0, 1), 1))
+		members[length] = append(members[length], i)
 	}
-	return b.concatenate(0, sums...)
+	sums, places, before := make([]val, len(lengths)), make([]string, n), 0
+	for i, length := range lengths {
+		same := make([]val, len(members[length]))
+		for j, tensor := range members[length] {
+			same[j], places[tensor] = parts[tensor], strconv.Itoa(before+j)
+		}
+		sums[i] = b.reshape(b.reduce("add", b.concatenate(0, same...), b.number64(0), 1), len(same), 1)
+		before += len(same)
+	}
+	order := b.constant(pjrt.I32, "["+strings.Join(places, ", ")+"]", n)
+	return b.reshape(b.take(b.concatenate(0, sums...), order), n)
+}
+
+// squareParts adds up to the squares of the first count rows of x, or those of its rows; 1 x n.
+func (b *builder) squareParts(x, rows, count val) val {
+	if !x.ok() {
+		return b.number64(0, 1, 1)
+	}
+	if rows.ok() {
+		x = b.take(x, rows)
+	}
+	n := x.dims[0]
+	if n == 1 {
+		x = b.convert(x, pjrt.F64)
+		return b.multiply(x, x)
+	}
+	sums := b.sumSquares(x, 1)
+	if n <= 8 || grid(n-1) == n { // it may have less rows; up to 8 it has where a batch was filled up
+		sums = b.choose(b.below(count, 0, n), sums, b.like64(sums, 0))
+	}
+	return b.reshape(sums, 1, n)
 }
 
 // Clip implements [engine.Device].
