@@ -1,7 +1,6 @@
 package xla
 
 import (
-	"cmp"
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
@@ -101,28 +100,28 @@ type landing struct {
 type sums bool
 
 func landingOf(ids []int32, first []bool) landing {
-	l := landing{from: make([]int32, 0, len(ids)), to: make([]int32, 0, len(ids))}
 	begins := make(map[int32]int, len(first)) // by place: the last row that overwrites it
-	for i, id := range ids[:len(first)] {
-		if first[i] {
-			begins[id] = i
+	for i, over := range first {
+		if over {
+			begins[ids[i]] = i
 		}
 	}
+	order := make([]int64, 0, len(ids)) // a place, and below it a row
 	for i, id := range ids {
 		if i >= begins[id] {
-			l.from = append(l.from, int32(i))
+			order = append(order, int64(id)<<32|int64(i))
 		}
 	}
-	slices.SortStableFunc(l.from, func(i, j int32) int { return cmp.Compare(ids[i], ids[j]) })
-	for i, from := range l.from {
-		id := ids[from]
-		l.to = append(l.to, id)
-		l.sums = l.sums || i > 0 && l.to[i-1] == id
+	slices.Sort(order)
+	l := landing{from: make([]int32, len(order)), to: make([]int32, len(order))}
+	for i, at := range order {
+		l.from[i], l.to[i] = int32(at), int32(at>>32)
+		l.sums = l.sums || i > 0 && l.to[i-1] == l.to[i]
 	}
 	if first != nil {
-		l.over = make([]int32, len(l.to))
-		for i, id := range l.to {
-			if _, ok := begins[id]; ok {
+		l.over = make([]int32, len(order))
+		for i, place := range l.to {
+			if _, ok := begins[place]; ok {
 				l.over[i] = 1
 			}
 		}
