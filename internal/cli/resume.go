@@ -20,8 +20,8 @@ func (a *app) goOnCommand() *cobra.Command {
 snapshot. Data and settings are those that its run.json names, whatever the current folder.
 It ends in the same bits as if it had not been interrupted.
 
-Settings that do not change what is computed may be given anew: ` + strings.Join(train.Free, ", ") + `, image_cache, workers.
-The device may be, too; the last bits depend on it.`,
+Settings that do not change what is computed may be given anew: ` + strings.Join(train.Free, ", ") + `, image_cache, workers,
+eval_batch_size, decode_memory. The device may be, too; the last bits depend on it.`,
 		Example: "  unimo resume RUN\n  unimo resume RUN --set snapshot_minutes=1\n  unimo resume RUN --device cuda",
 		Args:    needs("RUN"),
 		RunE: func(c *cobra.Command, args []string) error {

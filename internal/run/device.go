@@ -5,6 +5,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/unimo-go/unimo/internal/compute/device"
@@ -139,24 +141,52 @@ func (r *run) remedy(little *engine.MemoryError) string {
 		smaller += " or network (extractor)"
 	}
 	smaller += ", or a device with more memory"
-	s, remedy := r.settings.Common(), ""
-	switch fits := little.Fits(s.BatchSize); {
+	s := r.settings.Common()
+	setting, size := little.Setting, little.Size
+	switch {
 	case little.Alone != "":
 		return "batch_size does not matter to that; choose a smaller network (extractor), or a device with more memory; " +
 			"features of one that is not trained can be computed on the processor (unimo features extract)"
 	case !r.begun: // no batch was computed yet
 		return smaller
-	case fits > 0:
-		remedy = fmt.Sprintf("a batch_size of about %d fits (it is %d)", fits, s.BatchSize)
-	case little.Needs > 0:
-		remedy = "a batch_size of 1 does not fit either; " + smaller
+	case setting != "":
+	case r.scoring: // what is computed at once is fixed
+		return smaller
 	default:
-		remedy = fmt.Sprintf("lower batch_size, which is %d", s.BatchSize)
+		setting, size = "batch_size", int64(s.BatchSize)
 	}
-	if !s.Recompute {
+	where, is := "", ""
+	if saved := train.HasSnapshot(r.Out); saved && slices.Contains(free(r.settings), setting) {
+		where = "go on with --resume: "
+	} else if saved {
+		where = "in a new run, which --init starts from the weights of this one, "
+	}
+	if setting == "batch_size" {
+		is = fmt.Sprintf(" (it is %d)", s.BatchSize)
+	}
+	remedy := ""
+	switch fits := little.Fits(size); {
+	case fits > 0:
+		remedy = fmt.Sprintf("%s%s %s of about %d fits%s", where, article(setting), setting, fits, is)
+	case little.Needs > 0:
+		remedy = fmt.Sprintf("%s %s of 1 does not fit either; %s", article(setting), setting, smaller)
+	default:
+		remedy = fmt.Sprintf("%slower %s%s", where, setting, is)
+	}
+	if !s.Recompute && !r.scoring {
 		remedy += "; recompute needs less, too"
+		if where != "" {
+			remedy += ", and may be set with --resume"
+		}
 	}
 	return remedy
+}
+
+func article(setting string) string {
+	if strings.HasPrefix(setting, "e") {
+		return "an"
+	}
+	return "a"
 }
 
 // tooLarge says whether a run has ended because its first steps do not fit: there is nothing to go on with.

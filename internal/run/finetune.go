@@ -182,6 +182,7 @@ type run struct {
 	resumed  bool
 	fresh    bool // the folder held no run before
 	begun    bool // training
+	scoring  bool // the model is evaluated
 	started  time.Time
 }
 
@@ -576,6 +577,7 @@ func (r *run) finish(ctx context.Context, l Learner, outcome train.Outcome) (*Su
 			return nil, err
 		}
 	}
+	r.scoring = true
 	s := &Summary{Outcome: outcome, Dir: r.dir, Resumed: r.resumed}
 	for i, f := range r.files[1:] {
 		r.Observer.Stage("scoring " + f.Split)

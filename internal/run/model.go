@@ -1,6 +1,7 @@
 package run
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"maps"
@@ -55,6 +56,14 @@ func newTrained(r *run, l Learner, c card) train.Task {
 
 // Params implements [train.Task].
 func (t *trained) Params() []optim.Param { return t.optimised }
+
+// Evaluate implements [train.Task]: as the learner does.
+func (t *trained) Evaluate(ctx context.Context, epoch int, tick Tick) (train.Evaluation, error) {
+	t.run.scoring = true
+	e, err := t.Learner.Evaluate(ctx, epoch, tick)
+	t.run.scoring = err != nil // not where it panics
+	return e, err
+}
 
 // Passes implements [train.Passer]: as the learner does.
 func (t *trained) Passes(tape *autograd.Tape, epoch, batch int, scales []float32) (train.Reading, int, error) {

@@ -12,13 +12,14 @@ import (
 	"github.com/unimo-go/unimo/internal/base/names"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/compute/device"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
 // CommonSettings are those of every kind of task.
 type CommonSettings struct {
 	train.Config
-	EvalBatchSize    int     `json:"eval_batch_size" help:"examples of a batch in evaluation"`
+	EvalBatchSize    int     `json:"eval_batch_size" help:"examples of a batch in evaluation" run:"free"`
 	DoLowerCase      bool    `json:"do_lower_case" help:"lower-case text, as the released models need it"`
 	VocabSize        int     `json:"vocab_size" help:"size of the vocabulary trained when none is given"`
 	HiddenSize       int     `json:"hidden_size" help:"of a new model (with --init it must be the model's own)"`
@@ -29,6 +30,15 @@ type CommonSettings struct {
 	HiddenDropout    float32 `json:"hidden_dropout_prob" help:"of embeddings, layers and the pooled output"`
 	AttentionDropout float32 `json:"attention_probs_dropout_prob" help:"of attention probabilities"`
 	device.Choice
+}
+
+// EvalBatch computes a batch of so many examples of an evaluation. That the device has too little memory for it is an error that names eval_batch_size.
+func EvalBatch[T any](examples int, work func() (T, error)) (out T, err error) {
+	err = engine.Sized("eval_batch_size", int64(examples), func() error {
+		out, err = work()
+		return err
+	})
+	return out, err
 }
 
 // Sizes lists the presets, from small to large.

@@ -959,9 +959,18 @@ func due(step, n int, otherwise bool) bool {
 // evaluate scores the model and says whether it is the best so far.
 func (t *Trainer) evaluate(ctx context.Context, log *eventLog) (better bool, err error) {
 	t.adam.Settle()
-	e, err := t.Task.Evaluate(ctx, t.state.Epoch, t.Observer.Evaluating)
+	var e Evaluation
+	score := func() (err error) {
+		e, err = t.Task.Evaluate(ctx, t.state.Epoch, t.Observer.Evaluating)
+		return err
+	}
+	if t.Group.Size() == 1 { // several ranks may be in the midst of an exchange
+		alone := score
+		score = func() error { return engine.Guard(alone) }
+	}
+	err = score()
 	if e, err = collective.Tell(t.Group, e, err); err != nil { // the first one's, for all
-		return false, err
+		return false, t.keep(log, err)
 	}
 	better = t.state.BestStep == 0 || e.better(t.state.Best)
 	if better {
@@ -979,6 +988,19 @@ func (t *Trainer) evaluate(ctx context.Context, log *eventLog) (better bool, err
 	}
 	t.Observer.Evaluated(t.state.Step, e, better) // who may read the log
 	return better, nil
+}
+
+// keep saves what was trained before an evaluation that has no room in the device's memory: it can be repeated in smaller batches. It returns the
+// evaluation's error, which all ranks have.
+func (t *Trainer) keep(log *eventLog, err error) error {
+	little, failed := collective.Gather(t.Group, errors.As(err, new(*engine.MemoryError)), nil)
+	if failed == nil && slices.Contains(little, true) {
+		failed = t.agree(t.snapshot(log))
+	}
+	if failed != nil {
+		return errors.Join(err, failed)
+	}
+	return err
 }
 
 func (t *Trainer) outcome(start time.Time, stopped string) Outcome {

@@ -20,6 +20,8 @@ type MemoryError struct {
 	Fixed      int64  // of Needs, what does not depend on how much is computed at once
 	Err        error  // of the device; nil where it was not asked
 	Alone      string // what is computed by itself, however much else is computed at once; see [Alone]
+	Setting    string // that chooses how much is computed at once, and how much it was; see [Sized]
+	Size       int64
 }
 
 func (e *MemoryError) Error() string {
@@ -35,12 +37,14 @@ func (e *MemoryError) Error() string {
 // Unwrap returns what the device said.
 func (e *MemoryError) Unwrap() error { return e.Err }
 
-// Fits returns how much of n, which needs too much at once, would fit; 0 where that is not known or nothing would.
-func (e *MemoryError) Fits(n int) int {
+// Fits returns how much of n, which needs too much at once, would fit; 0 where that is not known or nothing would. A fifth is left, as a device may
+// fill batches up.
+func (e *MemoryError) Fits(n int64) int64 {
 	if e.Needs <= e.Fixed || e.Has <= e.Fixed {
 		return 0
 	}
-	return int(float64(n) * float64(e.Has-e.Fixed) / float64(e.Needs-e.Fixed))
+	most := int64(float64(n) * float64(e.Has-e.Fixed) / float64(e.Needs-e.Fixed))
+	return min(most, max(1, most*4/5))
 }
 
 // Alone calls work, which computes something by itself: a picture, say. Where the device has too little memory for it, the error names it.
@@ -57,6 +61,16 @@ func Alone(what string, work func() error) error {
 		}
 	}()
 	return work()
+}
+
+// Sized calls work, which computes as much at once as a setting chooses. That the device fails is an error, as with [Guard]; where it has too little
+// memory, it names the setting.
+func Sized(setting string, size int64, work func() error) error {
+	err := Guard(work)
+	if little := (*MemoryError)(nil); errors.As(err, &little) && little.Alone == "" && little.Setting == "" {
+		little.Setting, little.Size = setting, size
+	}
+	return err
 }
 
 // Bytes writes an amount of memory as people do.

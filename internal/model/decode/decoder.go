@@ -76,7 +76,7 @@ func (d *Decoder) Run(ctx context.Context, sources []Source, o Options, tick fun
 	results := make([]Result, len(sources))
 	done := 0
 	for _, numbers := range batches {
-		if err := d.decode(ctx, sources, numbers, &o, results, nil); err != nil {
+		if err := d.sized(sources, numbers, &o, func() error { return d.decode(ctx, sources, numbers, &o, results, nil) }); err != nil {
 			return nil, err
 		}
 		if done += len(numbers); tick != nil {
@@ -87,6 +87,21 @@ func (d *Decoder) Run(ctx context.Context, sources []Source, o Options, tick fun
 		}
 	}
 	return results, nil
+}
+
+// MemoryOption is the key of [Options.MaxMemory].
+const MemoryOption = "max_memory"
+
+// sized decodes a batch. Where a device has too little memory for it, max_memory makes smaller ones, down to those of one source.
+func (d *Decoder) sized(sources []Source, numbers []int, o *Options, decode func() error) error {
+	if len(numbers) == 1 {
+		return decode()
+	}
+	lengths := make([]int, len(numbers))
+	for i, number := range numbers {
+		lengths[i] = sources[number].Rows()
+	}
+	return engine.Sized(MemoryOption, MemoryOf(d.model.Config, *o, lengths...), decode)
 }
 
 // Stream is Run for one source that tells its text as it comes: emit is called with each

@@ -48,7 +48,9 @@ func (c *runner) runPlan(ctx context.Context, records []labelled.Record, plan []
 	tape := c.tapes.Take()
 	defer c.tapes.Give(tape)
 	var in model.Input
-	err := collective.Spread(c.Group(), len(plan), func(i int) (outputRows, error) { return c.batch(ctx, tape, &in, records, plan[i]) }, func(_ int, rows outputRows) {
+	err := collective.Spread(c.Group(), len(plan), func(i int) (outputRows, error) {
+		return run.EvalBatch(len(plan[i]), func() (outputRows, error) { return c.batch(ctx, tape, &in, records, plan[i]) })
+	}, func(_ int, rows outputRows) {
 		out = append(out, rows...)
 		tick(len(out), len(records))
 	})

@@ -7,9 +7,11 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
@@ -50,10 +52,14 @@ func newJob(t *run.Task, s *Settings, env *run.Env) *job {
 	return j
 }
 
-// wrap says which task an error is of.
+// wrap says which task an error is of, and a setting that it suggests, if it is not one of all tasks.
 func (p *part) wrap(err error) error {
 	if err == nil {
 		return nil
+	}
+	var little *engine.MemoryError
+	if errors.As(err, &little) && little.Setting != "" && (p.given[little.Setting] || !slices.Contains(perTask, little.Setting)) {
+		little.Setting = p.task.Name + "." + little.Setting
 	}
 	return fmt.Errorf("%s: %w", p.task.Name, err)
 }

@@ -97,6 +97,7 @@ type member struct {
 	data     string // folder
 	ratio    float64
 	settings run.Settings
+	given    map[string]bool // settings that are its own
 }
 
 var errNoTasks = errors.New("tasks names no task; name them with the folders of their data: --tasks sst-2=DIR,gigaword=DIR")
@@ -255,6 +256,6 @@ func (s *Settings) settle(m *member) error {
 	if err := own.Validate(func(key string) bool { return given[key] }); err != nil {
 		return fmt.Errorf("%s: %w", m.task.Name, err)
 	}
-	m.settings = own
+	m.settings, m.given = own, given
 	return nil
 }

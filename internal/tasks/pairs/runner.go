@@ -78,7 +78,9 @@ func (r *Runner) Each(ctx context.Context, source regions.Source, records []Reco
 	tape := r.tapes.Take()
 	defer r.tapes.Give(tape)
 	plan, done := planned(source, records, batch), 0
-	return collective.Spread(r.Group(), len(plan), func(i int) ([]float32, error) { return r.batch(ctx, tape, &p, records, plan[i]) }, func(i int, logits []float32) {
+	return collective.Spread(r.Group(), len(plan), func(i int) ([]float32, error) {
+		return run.EvalBatch(len(plan[i]), func() ([]float32, error) { return r.batch(ctx, tape, &p, records, plan[i]) })
+	}, func(i int, logits []float32) {
 		k := 0
 		for row := range slices.Chunk(logits, r.model.Config.NumLabels) {
 			each(plan[i][k], row)

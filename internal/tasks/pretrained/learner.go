@@ -318,7 +318,13 @@ func (l *learner) report(how, samples string, r corpus.Report) {
 func (l *learner) measure(ctx context.Context, tick run.Tick) (train.Numbers, error) {
 	sums, counts := map[string]float64{}, map[string]float64{}
 	var known, hidden float64
-	err := collective.Spread(l.Group(), len(l.heldOut), func(i int) (measured, error) { return l.measureBatch(ctx, l.heldOut[i]) }, func(i int, of measured) {
+	err := collective.Spread(l.Group(), len(l.heldOut), func(i int) (of measured, err error) {
+		err = engine.Sized("batch_size", int64(l.job.settings.BatchSize), func() error {
+			of, err = l.measureBatch(ctx, l.heldOut[i])
+			return err
+		})
+		return of, err
+	}, func(i int, of measured) {
 		for k, p := range l.recipe.Parts(l.heldOut[i]) {
 			if p.Count > 0 {
 				sums[p.Name] += float64(of.Losses[k]) * float64(p.Count)

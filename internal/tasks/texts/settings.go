@@ -19,7 +19,7 @@ type Settings struct {
 	MaxOutLen      int     `json:"max_out_len" help:"most tokens of a generated text"`
 	BlockTrigram   bool    `json:"block_trigram" help:"no three words twice in a generated text"`
 	DecodeExamples int     `json:"decode_examples" help:"dev examples that each evaluation decodes, evenly spread (0: all)"`
-	DecodeMemory   int     `json:"decode_memory" help:"most memory of a decoding batch in MiB"`
+	DecodeMemory   int     `json:"decode_memory" help:"most memory of a decoding batch in MiB" run:"free"`
 }
 
 // NewSettings returns settings of targets of so many tokens that find texts as o says. The rest is what the

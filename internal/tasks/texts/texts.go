@@ -9,6 +9,7 @@ package texts
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/unimo-go/unimo/internal/base/collective"
@@ -68,7 +69,8 @@ func (w *Writer) Loss(ctx context.Context, x Examples, batch int, tick run.Tick)
 	var sum float64
 	tokens := 0
 	err := collective.Spread(w.Group(), (x.N+batch-1)/batch, func(i int) (batchLoss, error) {
-		return w.batchLoss(ctx, x, i*batch, min((i+1)*batch, x.N))
+		lo, hi := i*batch, min((i+1)*batch, x.N)
+		return run.EvalBatch(hi-lo, func() (batchLoss, error) { return w.batchLoss(ctx, x, lo, hi) })
 	}, func(i int, l batchLoss) {
 		sum += float64(l.Mean) * float64(l.Labels)
 		tokens += l.Labels
@@ -109,7 +111,16 @@ func InParts[T any](w *Writer, o decode.Options, n, most int, write func(lo, hi 
 	}
 	part := max(1, min(most, (n+g.Size()-1)/g.Size()))
 	all := make([]T, 0, n)
-	err := collective.Spread(g, (n+part-1)/part, func(i int) ([]T, error) { return write(i*part, min((i+1)*part, n)) }, func(_ int, list []T) {
+	err := collective.Spread(g, (n+part-1)/part, func(i int) (list []T, err error) {
+		err = engine.Guard(func() (err error) {
+			list, err = write(i*part, min((i+1)*part, n))
+			return err
+		})
+		if little := (*engine.MemoryError)(nil); errors.As(err, &little) && little.Setting == decode.MemoryOption {
+			little.Setting, little.Size = "decode_memory", little.Size>>20
+		}
+		return list, err
+	}, func(_ int, list []T) {
 		all = append(all, list...)
 	})
 	if err != nil {

@@ -1,12 +1,14 @@
 //go:build linux || darwin
 
 // Package blank is a plugin that computes nothing: whatever is read of its device is zero. Programs are recorded, looked up and run as on a real one,
-// in no time, so that one can count them.
+// in no time, so that one can count them. They have plans of memory that grow with what they would compute.
 package blank
 
 import (
 	"encoding/binary"
 	"errors"
+	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
@@ -55,6 +57,7 @@ func (p *Plugin) Upload(device int, t wire.Type, dims []int64, data []byte) (hel
 
 type program struct {
 	sizes  []int
+	plan   wire.Plan
 	random bool // it asks for the generator's words, which decide about the other programs
 }
 
@@ -65,12 +68,27 @@ func (p *Plugin) Compile(text []byte, o wire.CompileOptions) (helper.Executable,
 		return nil, err
 	}
 	if len(text) < 2000 && strings.Contains(string(text), "rng_bit_generator") {
-		return &program{sizes, true}, nil
+		return &program{sizes: sizes, random: true}, nil
 	}
 	if p.Compiled != nil {
 		err = p.Compiled(text, o)
 	}
-	return &program{sizes, false}, err
+	return &program{sizes: sizes, plan: wire.Plan{Temporary: values(text)}}, err
+}
+
+var tensor = regexp.MustCompile(`tensor<((?:[0-9]+x)+)(?:f32|i32)>`)
+
+// values are the bytes of all values of a program, as if each had a place of its own.
+func values(text []byte) (n int64) {
+	for _, m := range tensor.FindAllSubmatch(text, -1) {
+		size := int64(4)
+		for d := range strings.SplitSeq(strings.TrimSuffix(string(m[1]), "x"), "x") {
+			of, _ := strconv.ParseInt(d, 10, 64)
+			size *= of
+		}
+		n += size
+	}
+	return n
 }
 
 var errNothing = errors.New("nothing is compiled")
@@ -92,7 +110,7 @@ func (p *program) Results() int { return len(p.sizes) }
 func (p *program) Serialize() ([]byte, error) { return nil, errNothing }
 
 // Memory implements [helper.Executable].
-func (p *program) Memory() (wire.Plan, error) { return wire.Plan{}, errNothing }
+func (p *program) Memory() (wire.Plan, error) { return p.plan, nil }
 
 // Free implements [helper.Executable].
 func (p *program) Free() error { return nil }
