@@ -74,7 +74,11 @@ func (f *folder) rehearsals(ctx context.Context, which string) (steps []step, er
 			if err != nil {
 				return nil, err
 			}
-			list = append(list, h.ofPictures(seen)...)
+			asked, err := h.ofPictures(seen)
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, asked...)
 			if h.Caption != nil {
 				written, err := h.ofCaptions(seen, which)
 				if err != nil {
@@ -136,51 +140,37 @@ func blanks(e *embed.Embedder, lengths []int) []embed.Text {
 
 // lengthsFor returns lengths of items that make a batch of a size: of one item, and of several, as far as some do.
 func (r rehearsal) lengthsFor(z engine.Size) (list [][]int) {
-	highest := min(r.most, z.Longest)
-	lowest := max(r.least, z.Longest/2+1)
-	if z.Longest == sizes[1].Longest { // there is no smaller one
-		lowest = r.least
-	}
-	fits := func(lengths []int) bool {
-		s := engine.Size{Sequences: r.taken * len(lengths), Longest: lengths[0]}
+	for _, lengths := range [][]int{{min(r.most, z.Longest)}, r.fullest(z)} {
+		s := engine.Size{Sequences: r.taken * len(lengths)}
 		for _, n := range lengths {
-			s.Rows += n
+			s.Rows, s.Longest = s.Rows+n, max(s.Longest, n)
 		}
-		return len(lengths)*s.Longest <= batchRows && xla.Smallest(sizes, s) == z
-	}
-	try := func(least, most int, make func(n int) []int) {
-		for n := least; n <= most; n++ {
-			if lengths := make(n); fits(lengths) {
-				list = append(list, lengths)
-				return
-			}
-		}
-	}
-	if highest < r.least {
-		return nil
-	}
-	try(1, 1, func(int) []int { return []int{highest} })
-	alone := len(list)
-	for _, longest := range []int{highest, min(lowest, highest)} {
-		for _, other := range []int{r.least, longest, (r.least + longest) / 2} {
-			for _, long := range []bool{false, true} { // all but one of them, or one
-				if len(list) > alone {
-					return list
-				}
-				try(2, batchRows/longest, func(n int) []int {
-					lengths := slices.Repeat([]int{other}, n)
-					lengths[0] = longest
-					if long {
-						for i := range n - 1 {
-							lengths[i] = longest
-						}
-					}
-					return lengths
-				})
-			}
+		if s.Longest >= r.least && xla.Smallest(sizes, s) == z {
+			list = append(list, lengths)
 		}
 	}
 	return list
+}
+
+// fullest returns lengths of as many items as there may be in a batch of a size, the first of them as long as it may be beside others; nil where that
+// is not several. They have as many rows and sequences as any have, so if they fit into a smaller size, all do.
+func (r rehearsal) fullest(z engine.Size) []int {
+	longest := min(r.most, z.Longest, z.Rows-r.least, batchRows/2)
+	if longest < r.least {
+		return nil
+	}
+	n := min(z.Sequences/r.taken, batchRows/longest, 1+(z.Rows-longest)/r.least)
+	if n < 2 {
+		return nil
+	}
+	lengths := slices.Repeat([]int{r.least}, n)
+	lengths[0] = longest
+	more := z.Rows - longest - (n-1)*r.least
+	for i := 1; i < n && more > 0; i++ {
+		lengths[i] += min(more, longest-r.least)
+		more -= lengths[i] - r.least
+	}
+	return lengths
 }
 
 // tellEvery is how often it is said how far the preparation is.

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
@@ -38,7 +37,7 @@ func (h *head) look(ctx context.Context) (seen eyed, err error) {
 }
 
 // ofPictures are rehearsals of what is asked about pictures.
-func (h *head) ofPictures(seen eyed) (list []rehearsal) {
+func (h *head) ofPictures(seen eyed) (list []rehearsal, err error) {
 	if e := h.embedder; e != nil && e.Reads() {
 		list = append(list, rehearsal{seen.least + 1, seen.most + 1, 1, func(ctx context.Context, lengths []int) error {
 			_, err := e.Pictures(ctx, seen.pictures(lengths), ignore)
@@ -66,25 +65,26 @@ func (h *head) ofPictures(seen eyed) (list []rehearsal) {
 			return err
 		}))
 	}
-	if h.Judge != nil {
+	asked := func(r run.TextReader, ask func(ctx context.Context, images []*regions.Image, texts []string) error) error {
+		texts, err := h.blankTexts(r)
 		list = append(list, h.ofPairs(seen, func(ctx context.Context, images []*regions.Image, tokens []int) error {
-			texts, err := h.blankTexts(h.Judge, tokens)
-			if err == nil {
-				_, err = h.Judge.Reply(ctx, images, texts, ignore)
-			}
-			return err
+			return ask(ctx, images, texts(tokens))
 		}))
+		return err
+	}
+	if h.Judge != nil {
+		err = asked(h.Judge, func(ctx context.Context, images []*regions.Image, texts []string) error {
+			_, err := h.Judge.Reply(ctx, images, texts, ignore)
+			return err
+		})
 	}
 	if h.Ask != nil && h.Model.Config.Chooses() { // else the answer is written
-		list = append(list, h.ofPairs(seen, func(ctx context.Context, images []*regions.Image, tokens []int) error {
-			texts, err := h.blankTexts(h.Ask, tokens)
-			if err == nil {
-				_, err = h.Ask.Ask(ctx, images, texts, 1, ignore)
-			}
+		err = asked(h.Ask, func(ctx context.Context, images []*regions.Image, texts []string) error {
+			_, err := h.Ask.Ask(ctx, images, texts, 1, ignore)
 			return err
-		}))
+		})
 	}
-	return list
+	return list, err
 }
 
 // ofPairs is a rehearsal of pictures with texts.
@@ -128,21 +128,25 @@ func (h *head) blankTokens(n int) []int32 {
 	return tokens
 }
 
-// blankTexts returns texts of so many tokens each that say nothing: one word again and again.
-func (h *head) blankTexts(r run.TextReader, tokens []int) ([]string, error) {
-	for id := range 2 * min(h.tokenizer.VocabSize(), mostWords) {
-		word := h.tokenizer.DecodeString([]int32{int32(id / 2)})
-		if id%2 > 0 {
-			word += " "
-		}
-		texts := make([]string, len(tokens))
-		fits := func(i int) bool {
-			texts[i] = strings.Repeat(word, tokens[i]-leastTokens)
-			list, _ := r.Encode(texts[i])
-			return len(list) == tokens[i]
-		}
-		if list, _ := r.Encode(strings.Repeat(word, 3)); len(list) == leastTokens+3 && !slices.ContainsFunc(batches.Sequence(len(tokens)), func(i int) bool { return !fits(i) }) {
-			return texts, nil
+// blankTexts returns a function that makes texts of so many tokens each that say nothing: one word again and again.
+func (h *head) blankTexts(r run.TextReader) (func(tokens []int) []string, error) {
+	is := func(word string, n int) bool {
+		list, _ := r.Encode(strings.Repeat(word, n))
+		return len(list) == leastTokens+n
+	}
+	most := h.Model.Config.TextTokens() - leastTokens
+	for id := range min(h.tokenizer.VocabSize(), mostWords) {
+		text := h.tokenizer.DecodeString([]int32{int32(id)})
+		for _, word := range []string{text, text + " "} {
+			if is(word, 3) && is(word, most) {
+				return func(tokens []int) []string {
+					texts := make([]string, len(tokens))
+					for i, n := range tokens {
+						texts[i] = strings.Repeat(word, n-leastTokens)
+					}
+					return texts
+				}, nil
+			}
 		}
 	}
 	return nil, errors.New("the vocabulary has no word that is one token behind another")
