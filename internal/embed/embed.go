@@ -481,7 +481,7 @@ func inBatches(ctx context.Context, texts []Text, tick run.Tick, each func(in mo
 		lengths[i] = len(t.Tokens)
 	}
 	done := 0
-	for _, numbers := range batches.Plan(lengths, batches.ByLength(lengths), batchRows, true) {
+	for _, numbers := range batches.Together(lengths, batchRows) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

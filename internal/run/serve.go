@@ -35,13 +35,14 @@ type Serving struct {
 	Labels   []string       // of the classes of Classify or Judge; none of a regression
 	Texts    []string       // what Classify or Write reads, by names for people: nil is one text
 	Passage  bool           // Write is for conversations about a passage
-	Decoding decode.Options // how Write and Caption find texts where nothing else is said
+	Decoding decode.Options // how Write, Caption and Answers find texts where nothing else is said
 
 	Classify TextClassifier
 	Judge    PictureClassifier
 	Write    TextWriter
 	Caption  PictureWriter
 	Ask      Answerer
+	Answers  AnswerWriter // of an Ask that writes answers; nil: it chooses them
 	Match    Matcher
 	Vectors  Vectors
 	// OpenIndex opens an index of pictures; one that another model made is [rank.ErrOtherModel].
@@ -84,9 +85,11 @@ type Reply struct {
 	Truncated     bool // the text was cut to what the model reads
 }
 
-// Decoder writes texts. emit, which may be nil, is called with each piece of the text for a source as soon as it is settled.
+// Decoder writes texts. emit, which may be nil, is called with each piece of the text for a source as soon as it is settled. Rehearsals are what
+// [decode.Decoder.Rehearsals] says.
 type Decoder interface {
 	DecodeAll(ctx context.Context, sources []decode.Source, o decode.Options, emit func(source int, piece string)) ([]Written, error)
+	Rehearsals(sources []decode.Source, o decode.Options, all bool) []decode.Rehearsal
 }
 
 // Written is a text that a model wrote.
@@ -113,6 +116,12 @@ type PictureWriter interface {
 type Answerer interface {
 	TextReader
 	Ask(ctx context.Context, pictures []*regions.Image, questions []string, top int, tick Tick) ([]Answers, error)
+}
+
+// AnswerWriter writes answers to questions about pictures.
+type AnswerWriter interface {
+	Decoder
+	Source(im *regions.Image, question string) (decode.Source, error)
 }
 
 // Answers are what a model says of a question.

@@ -56,6 +56,19 @@ func Plan(lengths, order []int, size int, inTokens bool) [][]int {
 	return batches
 }
 
+// LeastPlaces is what a record counts for at least in [Together].
+const LeastPlaces = 8
+
+// Together cuts records of which nobody will know in which batch they were into batches of those that are about as long as each other. They are of
+// up to so many places, records times longest record, and of no more records than that is for [LeastPlaces] each.
+func Together(lengths []int, places int) [][]int {
+	counted := make([]int, len(lengths))
+	for i, n := range lengths {
+		counted[i] = max(n, LeastPlaces)
+	}
+	return Plan(counted, ByLength(lengths), places, true)
+}
+
 // Batches gives the batches of every epoch by number. It keeps the plan of the
 // epoch last asked for and is not safe for concurrent use.
 type Batches struct {

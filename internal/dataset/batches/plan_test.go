@@ -51,6 +51,24 @@ func TestPlan(t *testing.T) {
 	}
 }
 
+// Records that are very short count for more, so that a batch has no more of them than there is room for.
+func TestTogether(t *testing.T) {
+	for _, c := range []struct {
+		lengths []int
+		places  int
+		want    [][]int
+	}{
+		{[]int{3, 20, 10}, 32, [][]int{{1}, {2, 0}}},
+		{[]int{2, 2, 3, 2}, 2 * LeastPlaces, [][]int{{2, 0}, {1, 3}}},
+		{[]int{LeastPlaces + 1, 2}, 2 * LeastPlaces, [][]int{{0}, {1}}},
+		{nil, 32, nil},
+	} {
+		if got := Together(c.lengths, c.places); !slices.EqualFunc(got, c.want, slices.Equal) {
+			t.Errorf("%v: %v, want %v", c.lengths, got, c.want)
+		}
+	}
+}
+
 func TestPlanLosesNothing(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		lengths := rapid.SliceOfN(rapid.IntRange(2, 20), 0, 50).Draw(t, "lengths")

@@ -25,6 +25,7 @@ type batch struct {
 	rows []*search // whose hypothesis each row of the step is
 
 	// What the device says of the step's logits.
+	k       int // the likeliest tokens of each row
 	ids     []int32
 	values  []float32
 	logSums []float64
@@ -36,7 +37,7 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 	b := &batch{Decoder: d, tape: d.tapes.Take(), options: o, emit: emit}
 	defer d.tapes.Give(b.tape)
 	b.dev = b.tape.Device()
-	rows, longest := int32(0), 0 // of the sources
+	rows, longest, written := int32(0), 0, 0 // of the sources, and tokens of a target
 	b.step.Seen.Sources = []int32{0}
 	for _, number := range numbers {
 		s := &search{source: number, position: sources[number].first(), longest: sources[number].longest(o)}
@@ -48,13 +49,13 @@ func (d *Decoder) decode(ctx context.Context, sources []Source, numbers []int, o
 			s.text, s.streamed = &stream{vocabulary: d.vocabulary}, 1
 		}
 		b.searches = append(b.searches, s)
-		rows, longest = rows+int32(sources[number].Rows()), max(longest, sources[number].Rows())
+		rows, longest, written = rows+int32(sources[number].Rows()), max(longest, sources[number].Rows()), max(written, s.longest)
 		b.step.Seen.Sources = append(b.step.Seen.Sources, rows)
 	}
 	slots := len(numbers) * o.beams() * o.MaxLength
 	if engine.Fits(b.dev) {
-		if b.room = RoomFor(len(numbers), longest, *o); b.room != (Room{}) {
-			slots = b.room.Sources * o.beams() * b.room.Slots
+		if b.room = (rooms{d.model.Config, d.Usual, *o}).of(len(numbers), longest, written); b.room != (Room{}) {
+			slots = b.room.Sources * b.room.Beams * b.room.Slots
 			engine.Fill(b.dev, engine.Size{}, engine.Size{Rows: b.room.Sources * b.room.Longest})
 			engine.FitParts(b.dev, true)
 		}
@@ -97,6 +98,7 @@ func (b *batch) read(ctx context.Context, sources []Source, numbers []int) error
 	flush := func() error {
 		if b.room != (Room{}) {
 			b.cache.Clear(b.dev)
+			engine.Start(b.dev) // else reading would be another program for each number of slots
 			b.room.fit(b.dev, in)
 		}
 		err := b.model.Encode(ctx, b.tape, b.cache, in, first)
@@ -147,7 +149,7 @@ func (b *batch) fill(t int) {
 // advance takes step t.
 func (b *batch) advance(ctx context.Context, t int) error {
 	defer b.tape.Release()
-	b.room.fitStep(b.dev, len(b.rows), b.options)
+	b.room.fitStep(b.dev, len(b.rows))
 	logits, err := b.model.Next(ctx, b.tape, b.cache, b.step)
 	engine.FitParts(b.dev, false)
 	if err != nil {
@@ -166,7 +168,7 @@ func (b *batch) advance(ctx context.Context, t int) error {
 	if b.options.Sample {
 		b.sample(logits, except)
 	} else {
-		b.topK(logits, b.options.BeamSize, except)
+		b.topK(logits, max(b.options.BeamSize, b.room.Beams), except)
 	}
 	row := 0
 	for _, s := range b.searches {
@@ -199,12 +201,12 @@ func (b *batch) forbid(logits *autograd.Var) {
 
 // offer lets a hypothesis, which is a row of the step, be continued.
 func (b *batch) offer(s *search, beam, row int) {
-	ids, values := b.ids, b.values
+	var ids []int32
+	var values []float32
 	if b.options.Sample {
 		ids, values = []int32{b.drawn[row].id}, []float32{b.drawn[row].logit}
 	} else {
-		k := b.options.BeamSize
-		ids, values = ids[row*k:(row+1)*k], values[row*k:(row+1)*k]
+		ids, values = b.likeliest(row, b.options.BeamSize)
 	}
 	if b.options.BlockTrigrams {
 		s.trigrams.read(b.vocabulary, s.beams[beam].tokens)
@@ -217,17 +219,24 @@ func (b *batch) offer(s *search, beam, row int) {
 // topK finds the k largest logits of each row, and the log-sum-exp of all.
 func (b *batch) topK(logits *autograd.Var, k int, except int32) {
 	n := len(b.rows)
+	b.k = k
 	b.ids, b.values = slices.Grow(b.ids[:0], n*k)[:n*k], slices.Grow(b.values[:0], n*k)[:n*k]
 	b.logSums = slices.Grow(b.logSums[:0], n)[:n]
 	b.dev.TopK(b.ids, b.values, b.logSums, logits.Value, k, except)
 }
 
+// likeliest returns n of the tokens that were found for a row, and their logits.
+func (b *batch) likeliest(row, n int) ([]int32, []float32) {
+	return b.ids[row*b.k:][:n], b.values[row*b.k:][:n]
+}
+
 // sample draws a token for each row.
 func (b *batch) sample(logits *autograd.Var, except int32) {
-	n, k, o := len(b.rows), b.options.TopK, b.options
+	n, o := len(b.rows), b.options
 	b.drawn = slices.Grow(b.drawn[:0], n)[:n]
 	all, v := []float32(nil), logits.Value.Cols
-	if k == 0 || k >= v {
+	k := b.room.likeliest(o.TopK, v)
+	if k == 0 {
 		all, b.logSums = engine.Values(b.dev, logits.Value), slices.Grow(b.logSums[:0], n)[:n]
 	} else {
 		b.topK(logits, k, except)
@@ -236,9 +245,10 @@ func (b *batch) sample(logits *autograd.Var, except int32) {
 		s, w := b.rows[row], samplers.Get().(*sampler)
 		defer samplers.Put(w)
 		if all == nil {
-			w.some(b.ids[row*k:(row+1)*k], b.values[row*k:(row+1)*k])
+			w.some(b.likeliest(row, o.TopK))
 		} else {
 			b.logSums[row] = w.all(all[row*v:(row+1)*v], except)
+			w.keep(o.TopK)
 		}
 		blocked := func(int32) bool { return false }
 		if o.BlockTrigrams {

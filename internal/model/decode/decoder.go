@@ -53,7 +53,8 @@ func (r Result) Best() Hypothesis { return r.Hypotheses[0] }
 
 // Decoder writes targets with a model. It is safe for concurrent use.
 type Decoder struct {
-	End int32 // the token that ends a target; [New] sets it to [MASK]
+	End   int32 // the token that ends a target; [New] sets it to [MASK]
+	Usual int   // hypotheses that most targets are found with; a device that fills batches up has programs for these; 0: one
 
 	dev        engine.Device
 	model      *model.Generator
@@ -145,7 +146,10 @@ func (d *Decoder) plan(sources []Source, o *Options) ([][]int, error) {
 			return nil, fmt.Errorf("source %d of %d: %w", i+1, len(sources), err)
 		}
 	}
-	return cut(cfg, *o, sources, engine.Fits(d.dev))
+	if engine.Fits(d.dev) {
+		return cut(cfg, *o, sources, &rooms{cfg, d.Usual, *o})
+	}
+	return cut(cfg, *o, sources, nil)
 }
 
 func (s Source) check(cfg model.Config, o *Options) error {

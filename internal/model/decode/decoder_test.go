@@ -100,7 +100,7 @@ func TestResultsDoNotDependOnBatches(t *testing.T) {
 		ticks := 0
 		small := o
 		small.MaxMemory = MemoryOf(cfg, o, 9, 9)
-		batches, err := cut(cfg, small, sources, false)
+		batches, err := cut(cfg, small, sources, nil)
 		if err != nil || len(batches) < 2 {
 			t.Fatalf("%s: batches %v, %v", name, batches, err)
 		}
@@ -222,7 +222,7 @@ func TestCut(t *testing.T) {
 	sources := randomSources(rand.New(rand.NewPCG(1, 1)), cfg, 999)
 	for _, c := range []struct{ beams, most int }{{1, maxHypotheses}, {3, maxHypotheses / 3}, {11, maxHypotheses / 11}} {
 		o.BeamSize = c.beams
-		batches, err := cut(cfg, o, sources, false)
+		batches, err := cut(cfg, o, sources, nil)
 		if err != nil {
 			t.Fatal(err)
 		}

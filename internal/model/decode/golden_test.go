@@ -245,7 +245,7 @@ func testGoldenGreedy(t *testing.T, c golden.Case, d *Decoder) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	batches, err := cut(d.model.Config, o, sources, false)
+	batches, err := cut(d.model.Config, o, sources, nil)
 	if err != nil || len(batches) != 1 {
 		t.Fatalf("%d batches, %v", len(batches), err)
 	}

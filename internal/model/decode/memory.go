@@ -45,20 +45,27 @@ func MemoryOf(cfg model.Config, o Options, lengths ...int) int64 {
 }
 
 // cut divides sources into batches within the limits of memory and hypotheses: the numbers of
-// each one's sources, the longest first. fitted says that they are filled up, which takes memory, too.
-func cut(cfg model.Config, o Options, sources []Source, fitted bool) ([][]int, error) {
+// each one's sources, the longest first. Where they are filled up, which takes memory, too, they have rooms, and those with longer targets come first.
+func cut(cfg model.Config, o Options, sources []Source, fitted *rooms) ([][]int, error) {
 	order := make([]int, len(sources))
 	for i := range order {
 		order[i] = i
 	}
-	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(sources[b].Rows(), sources[a].Rows()) })
+	slots := func(i int) int { return upTo(sources[i].longest(&o), leastSlots, 2) }
+	slices.SortStableFunc(order, func(a, b int) int {
+		if fitted != nil && slots(a) != slots(b) {
+			return cmp.Compare(slots(b), slots(a))
+		}
+		return cmp.Compare(sources[b].Rows(), sources[a].Rows())
+	})
 	var batches [][]int
 	var lengths []int // of the last batch
+	written := 0      // tokens of its targets at most
 	fits := func() bool {
 		if len(lengths)*o.beams() > maxHypotheses || MemoryOf(cfg, o, lengths...) > o.MaxMemory {
 			return false
 		}
-		return !fitted || len(lengths) == 1 || RoomFor(len(lengths), lengths[0], o).allowed(cfg, o)
+		return fitted == nil || len(lengths) == 1 || fitted.of(len(lengths), slices.Max(lengths), written) != (Room{})
 	}
 	for _, i := range order {
 		n := sources[i].Rows()
@@ -66,9 +73,9 @@ func cut(cfg model.Config, o Options, sources []Source, fitted bool) ([][]int, e
 			return nil, fmt.Errorf("source %d of %d: reading %d tokens and regions with %d hypotheses takes %d MiB, more than max_memory allows; set it to %d or more, or lower beam_size or max_out_len",
 				i+1, len(sources), n, o.beams(), alone>>20, alone)
 		}
-		lengths = append(lengths, n)
+		lengths, written = append(lengths, n), max(written, sources[i].longest(&o))
 		if len(batches) == 0 || !fits() {
-			batches, lengths = append(batches, nil), append(lengths[:0], n)
+			batches, lengths, written = append(batches, nil), append(lengths[:0], n), sources[i].longest(&o)
 		}
 		last := &batches[len(batches)-1]
 		*last = append(*last, i)

@@ -54,6 +54,15 @@ func (s *sampler) some(ids []int32, logits []float32) {
 	}
 }
 
+// keep leaves the k likeliest candidates, the likeliest first; with 0 all.
+func (s *sampler) keep(k int) {
+	if k == 0 || k >= len(s.candidates) {
+		return
+	}
+	slices.SortStableFunc(s.candidates, func(a, b candidate) int { return cmp.Compare(b.logit, a.logit) })
+	s.candidates = s.candidates[:k]
+}
+
 // sample draws one of the candidates. What blocked rejects is drawn only if there is nothing else.
 func (s *sampler) sample(o *Options, stream *random.Stream, blocked func(id int32) bool) candidate {
 	total := s.weigh(o)

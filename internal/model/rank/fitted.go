@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 )
@@ -60,7 +61,7 @@ func (s pass) fittedBlock(ctx context.Context, read []regions.Image, place map[i
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		hi, longest := lo, length(pairs[lo])
+		hi, longest := lo, max(batches.LeastPlaces, length(pairs[lo]))
 		var texts []int32
 		var local []model.Pair
 		number := map[int32]int32{}

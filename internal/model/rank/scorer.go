@@ -157,7 +157,7 @@ func (s *Scorer) TextVectors(ctx context.Context, t Texts, tick func(done, total
 
 // planned cuts images or texts into batches of up to so many rows, of those that are about as long as each other.
 func planned(lengths []int, rows int) (plan [][]int32) {
-	for _, batch := range batches.Plan(lengths, batches.ByLength(lengths), rows, true) {
+	for _, batch := range batches.Together(lengths, rows) {
 		numbers := make([]int32, len(batch))
 		for i, n := range batch {
 			numbers[i] = int32(n)

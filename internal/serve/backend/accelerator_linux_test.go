@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"math"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"syscall"
@@ -15,6 +16,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine"
+	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/test/accelerator"
 )
 
@@ -105,6 +107,64 @@ func TestAcceleratorAnswers(t *testing.T) {
 	ask(0)
 	if now, _ := r.DeviceUse(); now.Buffers > first.Buffers || now.Compiled != first.Compiled {
 		t.Errorf("loaded again, there are %d buffers and %d programs; before %d and %d", now.Buffers, now.Compiled, first.Buffers, first.Compiled)
+	}
+}
+
+// However a text is found, an accelerator with its rooms of fixed sizes writes the processor's.
+func TestAcceleratorWrites(t *testing.T) {
+	models := []Source{{"headlines", filepath.Join(tiny, "headlines.model")}, answering(t)}
+	chip := serve(t, Options{Device: plugged(t), WarmUp: WarmUpNone, Models: models})
+	processor := serve(t, Options{Models: models})
+	same := func(what string, ask func(r *Registry) (any, error)) {
+		t.Helper()
+		want, err := ask(processor)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ask(chip); err != nil || !near(t, got, want) {
+			t.Errorf("%s: %+v, %v, want %+v", what, got, err, want)
+		}
+	}
+	yes, longest, share := true, 12, 0.8
+	for _, beam := range []int{1, 2, 5, 6, decode.MostBeams} {
+		same(fmt.Sprint("beam ", beam), func(r *Registry) (any, error) {
+			return get(t, r, "headlines").Generate(t.Context(), GenerateRequest{Texts: []string{"a film about a bar"}, Decoding: Decoding{Beam: &beam, MaxLength: &longest}}, nil)
+		})
+	}
+	for _, likeliest := range []int{0, 1, 7, 64, 65, 263, 300} {
+		same(fmt.Sprint("one of ", likeliest), func(r *Registry) (any, error) {
+			d := Decoding{Sample: &yes, TopK: &likeliest, TopP: &share, MaxLength: &longest}
+			return get(t, r, "headlines").Generate(t.Context(), GenerateRequest{Texts: []string{"a film about a bar"}, Decoding: d}, nil)
+		})
+	}
+	for _, k := range []int{1, 2, 5} {
+		same(fmt.Sprint("answers: ", k), func(r *Registry) (any, error) {
+			said, _, err := get(t, r, "answers").Ask(t.Context(), shape(t, "red-bar"), "what is it?", k)
+			return said.Best, err
+		})
+	}
+}
+
+// More hypotheses than programs are prepared for are nobody's to ask for.
+func TestMostBeams(t *testing.T) {
+	r := serve(t, Options{Models: []Source{{"headlines", filepath.Join(tiny, "headlines.model")}, answering(t)}}, "questions")
+	beam, yes := decode.MostBeams+1, true
+	ask := func(d Decoding) error {
+		_, err := get(t, r, "headlines").Generate(t.Context(), GenerateRequest{Texts: []string{"a film"}, Decoding: d}, nil)
+		return err
+	}
+	if e := AsError(ask(Decoding{Beam: &beam})); e == nil || e.Kind != Invalid || e.Param != "beam" || e.Limit != decode.MostBeams {
+		t.Errorf("a beam of %d: %v", beam, e)
+	}
+	if err := ask(Decoding{Beam: &beam, Sample: &yes}); err != nil { // which has no meaning then
+		t.Error(err)
+	}
+	_, _, err := get(t, r, "answers").Ask(t.Context(), shape(t, "red-bar"), "what is it?", beam)
+	if e := AsError(err); e == nil || e.Kind != Invalid || e.Param != "k" || e.Limit != decode.MostBeams {
+		t.Errorf("%d answers: %v", beam, err)
+	}
+	if _, _, err := get(t, r, "questions").Ask(t.Context(), shape(t, "red-bar"), "what is it?", beam); err != nil { // it chooses
+		t.Error(err)
 	}
 }
 

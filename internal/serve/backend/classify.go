@@ -2,6 +2,7 @@ package backend
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
@@ -108,6 +109,9 @@ func (m *served) Ask(ctx context.Context, raw []byte, question string, k int) (a
 		}
 		if k < 1 {
 			return Errorf(Invalid, "k", "%d answers; ask for 1 or more", k)
+		}
+		if most := h.mostBeams(); h.Answers != nil && k > most {
+			return &Error{Kind: Invalid, Param: "k", Limit: most, Message: fmt.Sprintf("%d answers of a model that writes them; ask for 1 to %d", k, most)}
 		}
 		images, err := m.r.decode(ctx, v, h, "picture", [][]byte{raw})
 		if err != nil {

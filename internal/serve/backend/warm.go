@@ -9,6 +9,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/embed"
 )
@@ -81,6 +82,13 @@ func (f *folder) rehearsals(ctx context.Context, which string) (steps []step, er
 			list = append(list, asked...)
 			if h.Caption != nil {
 				written, err := h.ofCaptions(seen, which)
+				if err != nil {
+					return nil, err
+				}
+				steps = append(steps, written...)
+			}
+			if h.Answers != nil {
+				written, err := h.ofAnswers(seen, which)
 				if err != nil {
 					return nil, err
 				}
@@ -159,7 +167,7 @@ func (r rehearsal) fullest(z engine.Size) []int {
 	if longest < r.least {
 		return nil
 	}
-	n := min(z.Sequences/r.taken, batchRows/longest, 1+(z.Rows-longest)/r.least)
+	n := min(z.Sequences/r.taken, batchRows/max(batches.LeastPlaces, longest), 1+(z.Rows-longest)/r.least)
 	if n < 2 {
 		return nil
 	}

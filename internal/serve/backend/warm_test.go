@@ -19,6 +19,8 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla"
+	"github.com/unimo-go/unimo/internal/dataset/batches"
+	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/test/accelerator"
 	"github.com/unimo-go/unimo/internal/test/doubles"
 )
@@ -36,6 +38,28 @@ const endless = 1 << 20
 
 // encoder is a model of another library.
 var encoder = Source{"bert", filepath.Join("..", "..", "embed", "testdata", "bert")}
+
+// answering is a model that writes answers to questions about pictures: that for captions, which is asked. What it says makes no sense.
+func answering(t *testing.T) Source {
+	t.Helper()
+	dir := filepath.Join(t.TempDir(), "answers.model")
+	if err := os.CopyFS(dir, os.DirFS(filepath.Join(tiny, "captions.model"))); err != nil {
+		t.Fatal(err)
+	}
+	for name, changes := range map[string][]string{
+		"config.json":            {`"captioning"`, `"free_answering"`, `"coco-caption"`, `"vqa"`},
+		"generation_config.json": {"  \"max_obj_len\": 100,\n  \"max_regions\": 100,\n", "", `"beam_size": 5`, `"beam_size": 3`},
+	} {
+		raw, err := os.ReadFile(filepath.Join(dir, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(dir, name), []byte(strings.NewReplacer(changes...).Replace(string(raw))), 0o644)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return Source{"answers", dir}
+}
 
 // words draws a text as people write them.
 func words(rng *rand.Rand) string {
@@ -151,9 +175,30 @@ func TestWarmUp(t *testing.T) {
 			return err
 		}
 	}
-	decoding := func(rng *rand.Rand) Decoding {
-		sample, longest := rng.IntN(2) == 0, 1+rng.IntN(16)
-		return [...]Decoding{{}, {Sample: &sample}, {MaxLength: &longest}}[rng.IntN(3)]
+	answers := func(m Model) func(rng *rand.Rand, texts []string) error {
+		return func(rng *rand.Rand, texts []string) error {
+			_, _, err := m.Ask(context.Background(), picture(rng), texts[0], 1+rng.IntN(decode.MostBeams))
+			return err
+		}
+	}
+	decoding := func(rng *rand.Rand) (d Decoding) {
+		if rng.IntN(2) == 0 {
+			longest := 1 + rng.IntN(16)
+			if rng.IntN(20) == 0 {
+				longest = 1 + rng.IntN(256)
+			}
+			d.MaxLength = &longest
+		}
+		yes, beam, likeliest, share := true, 1+rng.IntN(decode.MostBeams), rng.IntN(100), 0.9
+		switch rng.IntN(4) {
+		case 0:
+			d.Beam = &beam
+		case 1:
+			d.Sample = &yes
+		case 2:
+			d.Sample, d.TopK, d.TopP = &yes, &likeliest, &share
+		}
+		return d
 	}
 	texts := func(m Model) func(rng *rand.Rand, texts []string) error {
 		return func(rng *rand.Rand, texts []string) error {
@@ -178,8 +223,10 @@ func TestWarmUp(t *testing.T) {
 		{"pictures and texts", WarmUpCommon, Source{"shapes", filepath.Join(tiny, "shapes.model")}, []func(m Model) func(*rand.Rand, []string) error{vectors, pictureVectors, matches, searches}, 100},
 		{"statements about pictures", WarmUpCommon, Source{"claims", filepath.Join(tiny, "claims.model")}, []func(m Model) func(*rand.Rand, []string) error{statements}, 30},
 		{"questions about pictures", WarmUpCommon, Source{"questions", filepath.Join(tiny, "questions.model")}, []func(m Model) func(*rand.Rand, []string) error{asked}, 30},
-		{"texts for texts", WarmUpAll, Source{"headlines", filepath.Join(tiny, "headlines.model")}, []func(m Model) func(*rand.Rand, []string) error{texts}, 140},
-		{"captions", WarmUpAll, Source{"captions", filepath.Join(tiny, "captions.model")}, []func(m Model) func(*rand.Rand, []string) error{captions}, 115},
+		{"texts for texts", WarmUpAll, Source{"headlines", filepath.Join(tiny, "headlines.model")}, []func(m Model) func(*rand.Rand, []string) error{texts}, 250},
+		{"captions", WarmUpAll, Source{"captions", filepath.Join(tiny, "captions.model")}, []func(m Model) func(*rand.Rand, []string) error{captions}, 200},
+		{"answers that are written", WarmUpAll, answering(t), []func(m Model) func(*rand.Rand, []string) error{answers}, 200},
+		{"answers as the model writes them", WarmUpCommon, answering(t), []func(m Model) func(*rand.Rand, []string) error{asked}, 30},
 		{"vectors of another library's", WarmUpCommon, encoder, []func(m Model) func(*rand.Rand, []string) error{vectors}, 60},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -329,10 +376,10 @@ func TestLengthsFor(t *testing.T) {
 		for range 3000 {
 			longest := r.least + rng.IntN(min(r.most, batchRows)-r.least+1)
 			lengths := []int{longest}
-			for range rng.IntN(batchRows / longest) {
+			for range rng.IntN(batchRows / max(batches.LeastPlaces, longest)) {
 				lengths = append(lengths, r.least+rng.IntN(longest-r.least+1))
 			}
-			if z := size(lengths); z.Rows > 0 && !there[kind{z, len(lengths) == 1}] {
+			if z := size(lengths); z.Rows == 0 || !there[kind{z, len(lengths) == 1}] {
 				t.Fatalf("%v make %+v, and there are no lengths for it", lengths, z)
 			}
 		}

@@ -78,7 +78,7 @@ func (h *head) ofPictures(seen eyed) (list []rehearsal, err error) {
 			return err
 		})
 	}
-	if h.Ask != nil && h.Model.Config.Chooses() { // else the answer is written
+	if h.Ask != nil && h.Answers == nil {
 		err = asked(h.Ask, func(ctx context.Context, images []*regions.Image, texts []string) error {
 			_, err := h.Ask.Ask(ctx, images, texts, 1, ignore)
 			return err

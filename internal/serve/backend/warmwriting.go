@@ -9,17 +9,6 @@ import (
 	"github.com/unimo-go/unimo/internal/run"
 )
 
-// ways are those in which a model is asked to find texts: its own, and where all is prepared one that samples.
-func (h *head) ways(which string) []decode.Options {
-	ways := []decode.Options{h.Decoding}
-	if which == WarmUpAll && !h.Decoding.Sample {
-		drawn := h.Decoding
-		drawn.Sample = true
-		ways = append(ways, drawn)
-	}
-	return ways
-}
-
 // ofWriting are the batches of texts for which others are written.
 func (h *head) ofWriting(which string) ([]step, error) {
 	source := func(words int) (decode.Source, error) {
@@ -43,35 +32,32 @@ func (h *head) ofCaptions(seen eyed, which string) ([]step, error) {
 	})
 }
 
+// ofAnswers are the batches of questions about pictures to which answers are written.
+func (h *head) ofAnswers(seen eyed, which string) ([]step, error) {
+	return h.ofSources(which, h.Answers, func(size int) (decode.Source, error) {
+		im := seen.pictures([]int{1 + max(seen.least, min(size, seen.most))})[0]
+		return h.Answers.Source(im, strings.Repeat("a ", size))
+	})
+}
+
 // ofSources are batches of sources of every size: so many steps are taken of each that all programs were met. source makes one that is longer for a
 // larger number, as far as the model reads.
 func (h *head) ofSources(which string, d run.Decoder, source func(size int) (decode.Source, error)) (list []step, err error) {
-	var shortest, longest decode.Source
-	if shortest, err = source(1); err != nil {
-		return nil, err
-	}
-	if longest, err = source(h.Model.Config.MaxTokens()); err != nil {
-		return nil, err
-	}
-	for _, o := range h.ways(which) {
-		o.MinLength = o.MaxLength // none ends
-		for _, room := range decode.Rooms(h.Model.Config, o, shortest.Rows(), longest.Rows()) {
-			s := shortest
-			for size := 2; s.Rows() < longest.Rows() && room.Longest > decode.RoomFor(1, s.Rows(), o).Longest; size++ {
-				if s, err = source(size); err != nil {
-					return nil, err
-				}
-			}
-			s.MaxLength = room.Steps(o)
-			list = append(list, step{room.Sources, s.Rows(), func(ctx context.Context) error {
-				sources := make([]decode.Source, room.Sources)
-				for i := range sources {
-					sources[i] = s
-				}
-				_, err := d.DecodeAll(ctx, sources, o, nil)
-				return err
-			}})
+	var sources []decode.Source // one of each size
+	for size := range h.Model.Config.MaxTokens() {
+		s, err := source(1 + size)
+		if err != nil {
+			return nil, err
 		}
+		if n := len(sources); n == 0 || decode.Longest(s.Rows()) > decode.Longest(sources[n-1].Rows()) {
+			sources = append(sources, s)
+		}
+	}
+	for _, r := range d.Rehearsals(sources, h.Decoding, which == WarmUpAll) {
+		list = append(list, step{len(r.Sources), r.Sources[0].Rows(), func(ctx context.Context) error {
+			_, err := d.DecodeAll(ctx, r.Sources, r.Options, nil)
+			return err
+		}})
 	}
 	return list, nil
 }

@@ -75,6 +75,9 @@ func write(ctx context.Context, v view, h *head, d run.Decoder, source decode.So
 	if err := o.Validate(h.Model.Config); err != nil {
 		return Generated{}, invalid("decoding", err)
 	}
+	if most := h.mostBeams(); !o.Sample && o.BeamSize > most {
+		return Generated{}, &Error{Kind: Invalid, Param: "beam", Limit: most, Message: fmt.Sprintf("a beam of %d hypotheses; ask for 1 to %d", o.BeamSize, most)}
+	}
 	source.MaxLength, source.Seed = o.MaxLength, &o.SampleSeed
 	beams := o.BeamSize
 	if o.Sample {
@@ -113,6 +116,9 @@ func write(ctx context.Context, v view, h *head, d run.Decoder, source decode.So
 	x := made[0]
 	return Generated{Text: x.Text, Score: x.Score, Finished: x.Finished, Written: x.Tokens}, nil
 }
+
+// mostBeams are the hypotheses of a search at most.
+func (h *head) mostBeams() int { return max(decode.MostBeams, h.Decoding.BeamSize) }
 
 // over are the options o with what is asked for.
 func (d Decoding) over(o decode.Options) decode.Options {

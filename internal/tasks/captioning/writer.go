@@ -39,7 +39,7 @@ type writer struct {
 }
 
 func newWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer, l limits) *writer {
-	w := &writer{Writer: texts.NewWriter(dev, m, tok), dev: dev, limits: l}
+	w := &writer{Writer: texts.NewWriter(dev, m, tok, l.Options), dev: dev, limits: l}
 	w.Decoder.End = tok.SEP()
 	return w
 }

@@ -254,8 +254,9 @@ func (p *Predictor) Answer(ctx context.Context, records []labelled.Record, tick 
 	}
 	predictions := make([]run.Reply, len(records))
 	lengths := labelled.Lengths(records)
-	order := batches.ByLength(lengths)
-	out, err := p.runner.runPlan(ctx, records, batches.Plan(lengths, order, predictRows, true), tick)
+	plan := batches.Together(lengths, predictRows)
+	order := slices.Concat(plan...)
+	out, err := p.runner.runPlan(ctx, records, plan, tick)
 	if err != nil {
 		return nil, err
 	}

@@ -69,7 +69,7 @@ func planned(source regions.Source, records []Record, batch int) [][]int {
 		}
 		lengths[i] = im.Regions() + 1 + len(r.Tokens)
 	}
-	return batches.Plan(lengths, batches.ByLength(lengths), rowsAtOnce, true)
+	return batches.Together(lengths, rowsAtOnce)
 }
 
 // Each is Logits for many classes: it calls each with the number of a record and its row, which is valid until the next.

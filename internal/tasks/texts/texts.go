@@ -32,9 +32,16 @@ type Writer struct {
 	tape *autograd.Tape
 }
 
-// NewWriter returns a writer. The vocabulary must be the model's.
-func NewWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer) Writer {
-	return Writer{Model: m, Tokenizer: tok, Decoder: decode.New(dev, m, tok), dev: dev, tape: autograd.NewInference(dev)}
+// NewWriter returns a writer, most of whose texts are found as usual. The vocabulary must be the model's.
+func NewWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer, usual decode.Options) Writer {
+	w := Writer{Model: m, Tokenizer: tok, Decoder: decode.New(dev, m, tok), dev: dev, tape: autograd.NewInference(dev)}
+	w.Decoder.Usual = usual.BeamSize
+	return w
+}
+
+// Rehearsals are batches for a server to warm up with; see [decode.Decoder.Rehearsals].
+func (w *Writer) Rehearsals(sources []decode.Source, o decode.Options, all bool) []decode.Rehearsal {
+	return w.Decoder.Rehearsals(sources, o, all)
 }
 
 // DecodeAll writes a text for each source, all together. emit, which may be nil, is called with each piece of the text for a source as soon as

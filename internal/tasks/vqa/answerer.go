@@ -5,6 +5,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
+	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/run"
 	"github.com/unimo-go/unimo/internal/tasks/pairs"
 	"github.com/unimo-go/unimo/internal/train"
@@ -114,10 +115,33 @@ func (a *Answerer) Reply(ctx context.Context, pictures []*regions.Image, questio
 // Serve implements [run.Servable].
 func (a *Answerer) Serve(*run.Task) (run.Serving, error) {
 	s := run.Serving{Model: a.Opened.Opened}
-	if s.Pictures = a.Serves(); s.Pictures != nil {
-		s.Ask = a
+	if s.Pictures = a.Serves(); s.Pictures == nil {
+		return s, nil
+	}
+	s.Ask = a
+	if w, ok := a.speaker.(*writer); ok {
+		s.Answers, s.Decoding = answering{w, a}, w.limits.Options
 	}
 	return s, nil
+}
+
+// answering writes answers for a server.
+type answering struct {
+	*writer
+	of *Answerer
+}
+
+// Source implements [run.AnswerWriter].
+func (w answering) Source(im *regions.Image, question string) (decode.Source, error) {
+	source, records, _, err := w.of.Records(context.Background(), []*regions.Image{im}, []string{question})
+	if err != nil {
+		return decode.Source{}, err
+	}
+	sources, err := w.sources(source, records)
+	if err != nil {
+		return decode.Source{}, err
+	}
+	return sources[0], nil
 }
 
 var _ run.FilePredictor = (*Answerer)(nil)

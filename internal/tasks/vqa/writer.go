@@ -39,7 +39,7 @@ type writer struct {
 }
 
 func newWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer, l limits) *writer {
-	w := &writer{texts.NewWriter(dev, m, tok), dev, l}
+	w := &writer{texts.NewWriter(dev, m, tok, l.Options), dev, l}
 	w.Decoder.End = tok.SEP()
 	return w
 }

@@ -77,6 +77,11 @@ func (g *Generator) DecodeAll(ctx context.Context, sources []decode.Source, o de
 	return g.writer.DecodeAll(ctx, sources, o, emit)
 }
 
+// Rehearsals are batches for a server to warm up with.
+func (g *Generator) Rehearsals(sources []decode.Source, o decode.Options, all bool) []decode.Rehearsal {
+	return g.writer.Rehearsals(sources, o, all)
+}
+
 // Stream generates the text of one example and calls emit with each piece of it as
 // soon as it is settled. The result has the whole text.
 func (g *Generator) Stream(ctx context.Context, x seq2seq.Example, o decode.Options, emit func(piece string)) (Generated, seq2seq.Cut, error) {

@@ -35,7 +35,7 @@ type limits struct {
 
 func newWriter(dev engine.Device, m *model.Generator, tok *tokenizer.Tokenizer, l limits) *writer {
 	return &writer{
-		Writer: texts.NewWriter(dev, m, tok), limits: l,
+		Writer: texts.NewWriter(dev, m, tok, l.Options), limits: l,
 		encoder: seq2seq.Encoder{
 			Tokenizer: tok, Dialogue: m.Config.ProblemType == model.Dialogue, ContinuousPositions: l.ContinuousPosition,
 			MaxSource: l.MaxSrcLen, MaxTarget: l.MaxTgtLen, TurnTypes: m.Config.TurnTypes, MaxPositions: m.Config.MaxPositions,
