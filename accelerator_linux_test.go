@@ -56,14 +56,31 @@ func TestAcceleratorOfAModel(t *testing.T) {
 		t.Errorf("closed, it says %v", err)
 	}
 
-	m = open()
-	syscall.Kill(helpers(1)[0], syscall.SIGKILL)
-	if _, err := m.Predict(ctx, in); !errors.Is(err, unimo.ErrDeviceLost) {
-		t.Errorf("without its device it says %v", err)
-	}
+	// Models of a folder have one process, which the last one ends. Where it is gone, those that are opened then have another.
+	m, second := open(), open()
+	helpers(1)
 	if err := m.Close(); err != nil {
 		t.Error(err)
 	}
+	if got, err := second.Predict(ctx, in); err != nil || got[0].Label != want[0].Label {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	syscall.Kill(helpers(1)[0], syscall.SIGKILL)
+	if _, err := second.Predict(ctx, in); !errors.Is(err, unimo.ErrDeviceLost) {
+		t.Errorf("without its device it says %v", err)
+	}
+	third := open()
+	helpers(1)
+	if err := second.Close(); err != nil {
+		t.Error(err)
+	}
+	if got, err := third.Predict(ctx, in); err != nil || got[0].Label != want[0].Label {
+		t.Errorf("%+v, %v, want %+v", got, err, want)
+	}
+	if err := third.Close(); err != nil {
+		t.Error(err)
+	}
+	helpers(0)
 
 	if _, err := unimo.OpenGenerator(dir, unimo.Device(name)); !errors.Is(err, unimo.ErrWrongTask) {
 		t.Errorf("a model for something else: %v", err)

@@ -24,7 +24,7 @@ func OpenAnswerer(dir string, options ...Option) (*Answerer, error) {
 		return nil, err
 	}
 	m := new(Answerer)
-	m.handle, err = from.open(func(env run.Env) (err error) {
+	m.handle, err = from.open(dir, func(env run.Env) (err error) {
 		m.a, err = vqa.Open(dir, env)
 		return err
 	})

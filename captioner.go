@@ -23,7 +23,7 @@ func OpenCaptioner(dir string, options ...Option) (*Captioner, error) {
 		return nil, err
 	}
 	m := new(Captioner)
-	m.handle, err = from.open(func(env run.Env) (err error) {
+	m.handle, err = from.open(dir, func(env run.Env) (err error) {
 		m.c, err = captioning.Open(dir, env)
 		return err
 	})

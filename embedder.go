@@ -28,7 +28,7 @@ func OpenEmbedder(dir string, list ...Option) (*Embedder, error) {
 		return nil, err
 	}
 	m := new(Embedder)
-	m.handle, err = from.open(func(env run.Env) (err error) {
+	m.handle, err = from.open(dir, func(env run.Env) (err error) {
 		m.e, err = embed.Open(dir, from.embed, env)
 		return err
 	})

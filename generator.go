@@ -27,7 +27,7 @@ func OpenGenerator(dir string, options ...Option) (*Generator, error) {
 		return nil, err
 	}
 	m := new(Generator)
-	m.handle, err = from.open(func(env run.Env) (err error) {
+	m.handle, err = from.open(dir, func(env run.Env) (err error) {
 		m.g, err = write.Open(dir, env)
 		return err
 	})

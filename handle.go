@@ -20,7 +20,7 @@ var (
 	// [Retriever] is. It is an [os.ErrClosed].
 	ErrClosed = fmt.Errorf("unimo: %w", os.ErrClosed)
 	// ErrDeviceLost is what methods of a model return whose accelerator is gone: its plugin has crashed, or somebody ended it. The model is to be
-	// closed, and may be opened again. See [Device].
+	// closed, and may be opened again, on a new one. See [Device].
 	ErrDeviceLost = errors.New("unimo: the device was lost")
 	// ErrWrongTask is what opening a model of another kind of task gives.
 	ErrWrongTask = model.ErrWrongTask
@@ -33,20 +33,22 @@ type handle struct {
 	closed chan struct{}  // closed when closing begins: no call begins any more
 	calls  sync.WaitGroup // that have begun
 	owner  *handle        // of the model of an index; nil for a model
-	device *device.Device // that is closed with the model; nil of an index: its owner's
+	leave  func() error   // what the model shares with others, when it is closed
 	once   sync.Once
 	done   chan struct{} // closed when it is closed
 	err    error         // of closing
 }
 
 func newHandle() *handle {
-	return &handle{turn: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{})}
+	return &handle{turn: make(chan struct{}, 1), closed: make(chan struct{}), done: make(chan struct{}), leave: shareNothing}
 }
 
 // part returns the handle of something that lives as long as h at most.
 func (h *handle) part() *handle {
-	return &handle{turn: h.turn, closed: make(chan struct{}), done: make(chan struct{}), owner: h}
+	return &handle{turn: h.turn, closed: make(chan struct{}), done: make(chan struct{}), owner: h, leave: shareNothing}
 }
+
+func shareNothing() error { return nil }
 
 // ended says whether the handle is closed. That of a model's zero value is nil.
 func (h *handle) ended() bool {
@@ -114,7 +116,7 @@ func (h *handle) close(release func() error) error {
 	h.turn <- struct{}{} // whoever had it before has begun
 	<-h.turn
 	h.calls.Wait()
-	h.err = errors.Join(engine.Guard(release), h.device.Close())
+	h.err = errors.Join(engine.Guard(release), h.leave())
 	return h.err
 }
 

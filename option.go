@@ -6,7 +6,6 @@ import (
 	"io/fs"
 
 	"github.com/unimo-go/unimo/internal/compute/device"
-	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/embed"
 	"github.com/unimo-go/unimo/internal/model/rank"
 	"github.com/unimo-go/unimo/internal/run"
@@ -49,7 +48,8 @@ func Threads(n int) Option {
 
 // Device names what a model computes with: "cpu", this machine's processor, without the option; "cuda", "rocm", "tpu" or "oneapi", an accelerator
 // ("cuda:1" is the second); "pjrt:PATH", the one of a plugin's file. A plugin has to be there, and the program unimo-xla ("unimo devices" says
-// what is). The model has it for itself, in a process that [Model.Close] ends. An unknown name is [ErrSetting].
+// what is). Models that are opened from one folder share it, in a process that ends when the last of them is closed; those of another folder have
+// another. An unknown name is [ErrSetting].
 func Device(name string) Option {
 	return func(o *options) error {
 		o.device.Device = name
@@ -147,17 +147,16 @@ func readOptions(list []Option) (outside, options, error) {
 	return outside{run.Env{Threads: o.threads, Task: o.task, Extractor: o.sees, OpenStore: o.stores}, o.device, o.embed}, o, nil
 }
 
-// open opens the device, and then a model with it.
-func (from outside) open(model func(env run.Env) error) (*handle, error) {
-	d, err := device.Open(from.device, device.Options{Threads: from.Threads})
+// folders are those that this process has models open from.
+var folders run.Folders
+
+// open opens a model from the folder dir.
+func (from outside) open(dir string, model func(env run.Env) error) (*handle, error) {
+	leave, err := folders.Open(dir, from.device, from.Env, model)
 	if err != nil {
-		return nil, err
-	}
-	h := newHandle()
-	h.device, from.Device = d, d.Device
-	if err := engine.Guard(func() error { return model(from.Env) }); err != nil {
-		d.Close()
 		return nil, public(err)
 	}
+	h := newHandle()
+	h.leave = leave
 	return h, nil
 }

@@ -26,7 +26,7 @@ func OpenRetriever(dir string, options ...Option) (*Retriever, error) {
 		return nil, err
 	}
 	m := new(Retriever)
-	m.handle, err = from.open(func(env run.Env) (err error) {
+	m.handle, err = from.open(dir, func(env run.Env) (err error) {
 		m.r, err = retrieve.Open(dir, env)
 		return err
 	})

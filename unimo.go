@@ -30,6 +30,12 @@
 // Open models are safe for concurrent use; calls take turns, as each uses all cores. A server bounds the cores of a
 // model with [Threads]. A call that waits heeds its context. After Close, calls return [ErrClosed].
 //
+// # Several tasks of a folder
+//
+// What is opened from one folder at the same time, for its tasks or again, shares the weights, the network that sees the pictures and the accelerator:
+// they are there once, from the first that is opened to the last that is closed. Calls of different models do not wait for each other. With other
+// [Threads], another [Device], [Precision] or [Extractor], or after a file of the folder was replaced, nothing is shared.
+//
 // # Accelerators
 //
 // [Device] names a GPU or another chip to compute with, through a plugin of its maker, and [Precision] how products are rounded there:
@@ -84,7 +90,7 @@ func Open(dir string, options ...Option) (*Model, error) {
 		return nil, err
 	}
 	m := new(Model)
-	m.handle, err = from.open(func(env run.Env) error { return m.open(dir, env) })
+	m.handle, err = from.open(dir, func(env run.Env) error { return m.open(dir, env) })
 	if err != nil {
 		return nil, err
 	}

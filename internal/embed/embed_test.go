@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
 	"github.com/unimo-go/unimo/internal/run"
@@ -189,25 +190,56 @@ func TestOwnModels(t *testing.T) {
 	}
 }
 
-// The encoder of a folder that is open has its variables, and so its prepared weights.
+// The encoder of a folder that is open has its variables, and so its prepared weights, whichever is opened before the other.
 func TestEncoderOfAnOpenFolder(t *testing.T) {
-	var shared run.Shared
-	env := run.Env{Shared: &shared}.Ready()
-	dir := filepath.Join("..", "..", "testdata", "films.model")
-	p, err := classify.Open(dir, *env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	e, err := Open(dir, Options{}, *env)
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, own := range e.encoder.Params {
-		if !slices.ContainsFunc(p.Params, func(q model.Parameter) bool { return q.Var == own.Var }) {
-			t.Errorf("%s is another variable", own.Name)
+	for _, before := range []bool{false, true} {
+		d := cpu.New()
+		shared := run.NewShared(d)
+		env := run.Env{Device: d, Shared: shared}.Ready()
+		dir := filepath.Join("..", "..", "testdata", "films.model")
+		var e *Embedder
+		var p *classify.Predictor
+		steps := []func() error{
+			func() (err error) { p, err = classify.Open(dir, *env); return err },
+			func() (err error) { e, err = Open(dir, Options{}, *env); return err },
+		}
+		if before {
+			slices.Reverse(steps)
+		}
+		for _, step := range steps {
+			if err := step(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for _, own := range e.encoder.Params {
+			if !slices.ContainsFunc(p.Params, func(q model.Parameter) bool { return q.Var == own.Var }) {
+				t.Errorf("encoder opened before: %v: %s is another variable", before, own.Name)
+			}
+		}
+		if err := errors.Join(e.Close(), p.Close(), shared.Close()); err != nil {
+			t.Error(err)
 		}
 	}
-	if err := errors.Join(e.Close(), p.Close(), shared.Close()); err != nil {
+}
+
+// Encoders of another library's folder that share what they are opened from have one set of variables.
+func TestEncodersOfAFolder(t *testing.T) {
+	d := cpu.New()
+	shared := run.NewShared(d)
+	env := run.Env{Device: d, Shared: shared}.Ready()
+	var all [2]*Embedder
+	for i := range all {
+		var err error
+		if all[i], err = Open(filepath.Join("testdata", "bert"), Options{}, *env); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i, p := range all[0].encoder.Params {
+		if p.Var != all[1].encoder.Params[i].Var {
+			t.Errorf("%s is another variable", p.Name)
+		}
+	}
+	if err := errors.Join(all[0].Close(), all[1].Close(), shared.Close()); err != nil {
 		t.Error(err)
 	}
 }

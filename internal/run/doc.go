@@ -9,6 +9,8 @@
 //	model.go        a learner as the trainer sees it; batches of examples
 //	needs.go        disk and time that a run takes
 //	opened.go       a finished model
+//	shared.go       what models of a folder have in common
+//	folders.go      the folders that a process has open
 //	evaluate.go     scoring a finished model
 //	metric.go       how metrics are shown
 //	few.go          when they say nothing

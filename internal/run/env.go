@@ -30,7 +30,7 @@ type Env struct {
 	// OpenStore opens the vector databases that indexes of pictures are in. nil: such an index is an error.
 	OpenStore rank.OpenStore
 
-	// Shared has the folders of models that several tasks are opened from. nil: each is opened for itself.
+	// Shared has what models have in common that are opened from one folder. nil: each is opened for itself.
 	Shared *Shared
 
 	whole     *model.Multi // of which NewModel returns the part of a task

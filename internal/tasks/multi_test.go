@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
 	"github.com/unimo-go/unimo/internal/dataset/labelled"
 	"github.com/unimo-go/unimo/internal/dataset/regions"
 	"github.com/unimo-go/unimo/internal/model"
@@ -287,7 +288,7 @@ func TestImagesOfSeveralTasks(t *testing.T) {
 	}
 }
 
-// The network that sees the pictures of a model for several tasks is opened once for those that are opened together.
+// The network that sees the pictures of a model for several tasks is opened once for those that share what they are opened from.
 func TestNetworkOfSeveralTasks(t *testing.T) {
 	data := dataOf(t)
 	o := options(t, "multi", "", "tasks=vqa="+data["vqa"]+",coco-caption="+data["coco-caption"], "extractor="+eyes("vit"), "max_steps=1",
@@ -318,9 +319,9 @@ func TestNetworkOfSeveralTasks(t *testing.T) {
 		}
 		return all
 	}
-	var shared run.Shared
+	shared := run.NewShared(cpu.New())
 	defer shared.Close()
-	if all := open(&shared); all[0] != all[1] {
+	if all := open(shared); all[0] != all[1] {
 		t.Error("each task has a network of its own")
 	}
 	if all := open(nil); all[0] == all[1] {

@@ -15,10 +15,9 @@ type Pool struct {
 	dev  engine.Device
 	mu   sync.Mutex
 	free []*Tape
-	made bool // a tape on dev itself
 }
 
-// NewPool returns a pool of tapes on a device and its forks.
+// NewPool returns a pool of tapes on forks of a device: another pool may have the device, too.
 func NewPool(dev engine.Device) *Pool { return &Pool{dev: dev} }
 
 // Take returns an empty tape, which is the caller's until [Pool.Give].
@@ -30,11 +29,7 @@ func (p *Pool) Take() *Tape {
 		p.free = p.free[:n-1]
 		return t
 	}
-	if p.made || engine.Late(p.dev) { // what is recorded on one device is one program, and another pool may have the device, too
-		return NewInference(p.dev.Fork())
-	}
-	p.made = true
-	return NewInference(p.dev)
+	return NewInference(p.dev.Fork())
 }
 
 // Give takes a tape back and releases what it has.

@@ -1,6 +1,9 @@
 package autograd
 
 import (
+	"sync"
+	"sync/atomic"
+
 	"github.com/unimo-go/unimo/internal/compute/engine"
 )
 
@@ -45,16 +48,17 @@ func Fixed(value *engine.Tensor) *Var { return &Var{Value: value, fixed: true} }
 // A weight of a [Fixed] variable is prepared (see [engine.Device]) before its second product, and stays
 // so. To prepare all weights of a model takes longer than one answer of it, so a program that gives
 // one answer does without, unless the weight is stored in fewer bytes: then nothing else multiplies it fast. Other weights change
-// from step to step and are multiplied as they lie.
+// from step to step and are multiplied as they lie. Several tapes may use a weight at once, each on a device of its own.
 type Weight struct {
 	*Var
-	op       engine.Transpose
-	used     bool
-	prepared engine.Weight
+	op        engine.Transpose
+	used      atomic.Bool
+	preparing sync.Mutex
+	prepared  atomic.Pointer[engine.Weight] // nil: not yet
 }
 
 // NewWeight returns v as the weight of x·v (op NN) or x·vᵀ (NT). Of a [Fixed] variable there is one of each: models that share the
-// variable share what is prepared of it, and then must not be used at once before it is prepared.
+// variable share what is prepared of it.
 func NewWeight(v *Var, op engine.Transpose) *Weight {
 	if v == nil || !v.fixed {
 		return &Weight{Var: v, op: op}
@@ -65,25 +69,36 @@ func NewWeight(v *Var, op engine.Transpose) *Weight {
 	return v.weights[op]
 }
 
-// Prepare prepares a weight of a [Fixed] variable now, after which several tapes may use it at once, each on a device of its own.
-// The values as they lie are let go.
+// Prepare prepares a weight of a [Fixed] variable now, before any tape uses it. The values as they lie are let go.
 func (w *Weight) Prepare(d engine.Device) {
 	if !w.fixed {
 		panic("autograd: a weight that changes cannot be prepared")
 	}
-	w.prepared = d.Prepare(w.Value, w.op)
+	prepared := d.Prepare(w.Value, w.op)
 	w.Value = &engine.Tensor{Rows: w.Value.Rows, Cols: w.Value.Cols} // whoever reads it fails loudly
-	w.prepared.Tensor = w.Value
+	prepared.Tensor = w.Value
+	w.prepared.Store(&prepared)
 }
 
 // PrepareWeights prepares the weights that were made of a [Fixed] variable, for a program that gives many answers: the first ones are as
 // quick as those to come.
 func (v *Var) PrepareWeights(d engine.Device) {
 	for _, w := range v.weights {
-		if w != nil && w.prepared.Prepared == nil {
-			w.prepared = d.Prepare(w.Value, w.op)
+		if w != nil {
+			w.prepare(d)
 		}
 	}
+}
+
+// prepare returns the prepared weight, which it prepares if nobody has.
+func (w *Weight) prepare(d engine.Device) engine.Weight {
+	w.preparing.Lock()
+	defer w.preparing.Unlock()
+	if w.prepared.Load() == nil {
+		prepared := d.Prepare(w.Value, w.op)
+		w.prepared.Store(&prepared)
+	}
+	return *w.prepared.Load()
 }
 
 // plain is the weight as it lies.
@@ -95,15 +110,13 @@ func (w *Weight) read(t *Tape) engine.Weight {
 		t.read(w.Var)
 		return w.plain()
 	}
-	switch {
-	case w.prepared.Prepared != nil:
-	case !w.used && w.Value.Format == engine.Float32:
-		w.used = true
-		return w.plain()
-	default:
-		w.prepared = t.dev.Prepare(w.Value, w.op)
+	if prepared := w.prepared.Load(); prepared != nil {
+		return *prepared
 	}
-	return w.prepared
+	if !w.used.Swap(true) && w.Value.Format == engine.Float32 {
+		return w.plain()
+	}
+	return w.prepare(t.dev)
 }
 
 // Gradient returns the gradient of a parameter, nil for any other variable.

@@ -481,8 +481,8 @@ func TestFixedWeights(t *testing.T) {
 			if !slices.Equal(got, want) {
 				t.Errorf("%s, use %d: %v, want %v", name, round+1, got, want)
 			}
-			if pair[1].prepared.Prepared != nil || (pair[0].prepared.Prepared != nil) != (round > 0) {
-				t.Errorf("%s, use %d: prepared %v", name, round+1, pair[0].prepared.Prepared != nil)
+			if pair[1].prepared.Load() != nil || (pair[0].prepared.Load() != nil) != (round > 0) {
+				t.Errorf("%s, use %d: prepared %v", name, round+1, pair[0].prepared.Load() != nil)
 			}
 			tape.Release()
 		}

@@ -211,7 +211,7 @@ func variable(d engine.Device, r checkpoint.Reader, name string, spec Spec) (*au
 		return shared.vars[name], nil
 	}
 	if shared != nil {
-		r = shared.Reader
+		d, r = shared.device, shared.Reader
 	}
 	value, err := tensor(d, r, name, spec)
 	if err != nil {
@@ -228,11 +228,14 @@ func variable(d engine.Device, r checkpoint.Reader, name string, spec Spec) (*au
 // converted and prepared once. Close does nothing: whoever opened the checkpoint closes it.
 type Shared struct {
 	checkpoint.Reader
-	vars map[string]*autograd.Var
+	device engine.Device
+	vars   map[string]*autograd.Var
 }
 
-// NewShared returns r as a checkpoint for several models.
-func NewShared(r checkpoint.Reader) *Shared { return &Shared{r, map[string]*autograd.Var{}} }
+// NewShared returns r as a checkpoint for several models, whose tensors are d's. The models are on d or on devices with the same memory.
+func NewShared(d engine.Device, r checkpoint.Reader) *Shared {
+	return &Shared{r, d, map[string]*autograd.Var{}}
+}
 
 // Close implements [checkpoint.Reader].
 func (*Shared) Close() error { return nil }

@@ -26,7 +26,8 @@ func TestShared(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer r.Close()
-	dev, shared := cpu.New(), NewShared(r)
+	dev := cpu.New()
+	shared := NewShared(dev, r)
 	open := func(r checkpoint.Reader, name string) *autograd.Var {
 		var params Parameters
 		var failure error

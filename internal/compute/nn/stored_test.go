@@ -57,7 +57,7 @@ func TestOpenStored(t *testing.T) {
 		{"vector", []int{2}, engine.Float32, nil},
 		{"bytes", []int{2, 3}, engine.Int8, []float32{4.5, 8, 1028}},
 	} {
-		v, err := declare(NewShared(withBytes{r, []float32{0.5, 1, 4}}), c.name, c.shape...)
+		v, err := declare(NewShared(d, withBytes{r, []float32{0.5, 1, 4}}), c.name, c.shape...)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -230,6 +230,8 @@ func (w *logitWatch) TopK(ids []int32, values []float32, logSums []float64, x *e
 	w.Device.TopK(ids, values, logSums, x, k, except)
 }
 
+func (w *logitWatch) Fork() engine.Device { return w }
+
 // testGoldenGreedy compares the logits of every step where no text may end.
 func testGoldenGreedy(t *testing.T, c golden.Case, d *Decoder) {
 	t.Helper()

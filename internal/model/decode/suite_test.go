@@ -227,6 +227,8 @@ type memoryWatch struct {
 
 func watchMemory() *memoryWatch { return &memoryWatch{Device: cpu.New()} }
 
+func (w *memoryWatch) Fork() engine.Device { return w }
+
 func (w *memoryWatch) New(rows, cols int) *engine.Tensor {
 	w.live += 4 * int64(rows) * int64(cols)
 	w.most = max(w.most, w.live)

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"github.com/unimo-go/unimo/internal/base/infile"
+	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/embed"
 	"github.com/unimo-go/unimo/internal/model"
@@ -31,7 +32,7 @@ type folder struct {
 	name, dir string
 	heads     []*head
 	queue     *queue
-	shared    run.Shared
+	shared    *run.Shared
 	device    *chip        // nil: the processor
 	leave     func() error // the accelerator
 	created   time.Time
@@ -70,9 +71,13 @@ func (r *Registry) open(ctx context.Context, s Source) (*folder, error) {
 	f := &folder{name: s.Name, dir: dir, queue: newQueue(s.Name, r.o.Queue, r.o.MaxTokens, r.lanes, r.gate, r.o.Observer), created: time.Now(), device: r.chip()}
 	d, leave := f.device.scope()
 	f.leave = leave
-	if r.rounding != nil {
+	switch {
+	case r.rounding != nil:
 		d = r.rounding.ForModel()
+	case f.device == nil:
+		d = device.CPU(0)
 	}
+	f.shared = run.NewShared(d)
 	if info, err := os.Stat(filepath.Join(f.dir, modeldir.ConfigFile)); err == nil {
 		f.created = info.ModTime() // the same each time that it is loaded
 	}
@@ -86,12 +91,12 @@ func (r *Registry) open(ctx context.Context, s Source) (*folder, error) {
 	return f, nil
 }
 
-// fill opens all that is in the folder, and the index. The device is nil for the processor as it is by default.
+// fill opens all that is in the folder, and the index, on one device.
 func (f *folder) fill(o *Options, d engine.Device) error {
 	if err := infile.Folder(f.dir); err != nil {
 		return err
 	}
-	env := run.Env{Device: d, Log: o.Log, Shared: &f.shared, OpenStore: store.Open}.Ready() // one device for all heads
+	env := run.Env{Device: d, Log: o.Log, Shared: f.shared, OpenStore: store.Open}.Ready()
 	if err := f.open(env, o); err != nil {
 		return err
 	}

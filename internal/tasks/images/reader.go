@@ -16,9 +16,9 @@ import (
 type Reader struct {
 	Limits picture.Limits // of pictures that are read
 
-	dir  string            // of the model
-	spec *regions.Spec     // nil: the model knows only features from elsewhere
-	open run.OpenExtractor // makes the extractor, once: a network takes a moment
+	dir  string                            // of the model
+	spec *regions.Spec                     // nil: the model knows only features from elsewhere
+	open func() (regions.Extractor, error) // makes the extractor, once: a network takes a moment
 }
 
 // NewReader returns what reads pictures for an opened model, with the extractor that its folder has or env names.
@@ -29,7 +29,7 @@ func NewReader(o *run.Opened, env *run.Env) (Reader, error) {
 		return r, err
 	}
 	if spec != nil {
-		r.see(*spec, env, o.Dir, func() (regions.Extractor, error) { return extractor.Of(*spec) })
+		r.spec, r.open = spec, eyes(env, o.Dir, func() (regions.Extractor, error) { return extractor.Of(*spec) })
 	}
 	if env.Extractor != "" {
 		if err := r.use(env); err != nil {
@@ -57,7 +57,8 @@ func ExtractorReader(env *run.Env) (Reader, error) {
 
 // use takes the extractor that env names. It must be the model's, if that is known.
 func (r *Reader) use(env *run.Env) error {
-	x, err := OpenExtractor(regions.Spec{Extractor: env.Extractor})
+	open := eyes(env, env.Extractor, func() (regions.Extractor, error) { return OpenExtractor(regions.Spec{Extractor: env.Extractor}) })
+	x, err := open()
 	if extractor.WrongUse(err) {
 		err = &run.SettingError{Err: err}
 	}
@@ -69,18 +70,18 @@ func (r *Reader) use(env *run.Env) error {
 		return fmt.Errorf("--extractor %s makes regions by %s, but model %s knows regions by %s; leave it out: the model has its own", env.Extractor, spec, r.dir, r.spec)
 	}
 	extractor.Tell(env.Log, x)
-	r.see(spec, env, env.Extractor, func() (regions.Extractor, error) { return x, nil })
+	r.spec, r.open = &spec, open
 	return nil
 }
 
-// see takes what open opens of a folder or a file, which computes on the device of env, as [extractor.During] does.
-func (r *Reader) see(spec regions.Spec, env *run.Env, path string, open run.OpenExtractor) {
-	r.spec, r.open = &spec, env.Shared.Extractor(path, func() (regions.Extractor, error) {
+// eyes opens what open opens of a folder or a file, once, and has it compute on the device of env, as [extractor.During] does.
+func eyes(env *run.Env, path string, open func() (regions.Extractor, error)) func() (regions.Extractor, error) {
+	return env.Shared.Extractor(path, env.Device, func(d engine.Device) (regions.Extractor, error) {
 		x, err := open()
 		if err != nil {
 			return nil, err
 		}
-		return extractor.On(x, engine.Exact(env.Device))
+		return extractor.On(x, engine.Exact(d))
 	})
 }
 
