@@ -132,6 +132,10 @@ vuln:
 	*"fetching vulnerabilities"*) echo "vuln: not run: the database of vulnerabilities cannot be reached";; \
 	*) exit $$code;; esac
 
+# Pulls of models that are killed at a hundred moments, from a server that fails and from one that lies.
+kills:
+	UNIMO_KILLS=100 go test -vet=off -count=1 -timeout 30m -run TestKilledPulls ./internal/pull
+
 # The official clients of the protocols that the server speaks, and schemathesis for its OpenAPI document.
 runs/clients/ready: internal/serve/testdata/clients/requirements.txt
 	rm -rf runs/clients

@@ -18,7 +18,7 @@ func (a *app) askCommand() *cobra.Command {
 	var modelDir, features string
 	var pixels, top int
 	c := &cobra.Command{
-		Use:   "ask --model DIR PICTURE QUESTION...",
+		Use:   "ask --model DIR PICTURE [QUESTION...]",
 		Short: "Answer questions about a picture",
 		Long: `Answer questions about a picture. A line of output is answer, probability and question,
 tab-separated; with --json one object a line. --top 3 gives the three likeliest answers of each

@@ -15,6 +15,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"unicode"
 	"unicode/utf8"
@@ -36,6 +37,8 @@ type docs struct {
 	packages map[string]bool     // by name
 	anchors  map[string][]string // of the pages read, by path
 	about    map[string]string   // what the packages' documentation says first, by their folders
+	targets  map[string]bool     // of the Makefile
+	absent   []string            // pages that the sources name and that are not there
 }
 
 // docForeign are packages of others that documents name like Go's.
@@ -50,29 +53,54 @@ var (
 	docGoPage    = regexp.MustCompile(`docs/[A-Za-z0-9_./-]+\.md`)
 	docSpan      = regexp.MustCompile("`([^`]+)`")
 	docLink      = regexp.MustCompile(`\[[^\]]*\]\(([^)\s]+)\)`)
+	docLinkEnd   = regexp.MustCompile(`\]\(([^)\s]+)\)`) // also of one that began in the line before
+	docVariable  = regexp.MustCompile(`\bUNIMO_[A-Z][A-Z0-9_]*`)
+	docTarget    = regexp.MustCompile(`(?m)^([a-z][a-z0-9-]*):`)
+	docYAMLList  = regexp.MustCompile(`^\s*(?:- )?(?:command|args): \[(.*)\]$`)
 	docOwnPath   = regexp.MustCompile(`(?:^|[\s"'(=])(?:\./)?((?:internal|docs|cmd|bench|examples|findings|tokenizer|checkpoint|metrics)/[A-Za-z0-9_./*-]+)`)
 	docWords     = regexp.MustCompile(`^(?:Package|Command) [\w-]+ |[\[\]]|:$`)
 	docPublic    = regexp.MustCompile(`\b(?:unimo|tokenizer|checkpoint|metrics)\.[A-Z]\w*`)
 	docUppercase = regexp.MustCompile(`^[A-Z][A-Z0-9_-]*$`)
 )
 
-func newDocs(t *testing.T, dir string) *docs {
+// theDocs are those of the repository, read once for all tests.
+var theDocs = sync.OnceValues(func() (*docs, error) { return readDocs(filepath.Join("..", "..")) })
+
+func newDocs(t *testing.T) *docs {
 	t.Helper()
+	d, err := theDocs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
+}
+
+func readDocs(dir string) (*docs, error) {
 	d := &docs{dir: dir, root: newApp(nil, nil, nil, nil).rootCommand(), flags: map[string]bool{}, short: map[string]bool{}, settings: map[string]bool{},
-		words: map[string]bool{}, names: map[string]bool{}, packages: map[string]bool{}, anchors: map[string][]string{}, about: map[string]string{}}
+		words: map[string]bool{}, names: map[string]bool{}, packages: map[string]bool{}, anchors: map[string][]string{}, about: map[string]string{}, targets: map[string]bool{}}
 	d.addCommand(d.root)
-	err := filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
+	makefile, err := os.ReadFile(filepath.Join(dir, "Makefile"))
+	if err != nil {
+		return nil, err
+	}
+	for _, m := range docTarget.FindAllStringSubmatch(string(makefile), -1) {
+		d.targets[m[1]] = true
+	}
+	err = filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
 		switch {
 		case err != nil:
 			return err
 		case e.IsDir() && file != dir && (strings.HasPrefix(e.Name(), ".") || e.Name() == "runs"):
 			return fs.SkipDir
-		case e.IsDir() || !slices.Contains([]string{".go", ".yaml", ".py"}, path.Ext(file)) || e.Name() == "docs_test.go":
+		case e.IsDir() || !slices.Contains([]string{".go", ".yaml", ".py", ".sh"}, path.Ext(file)) || e.Name() == "docs_test.go":
 			return nil
 		}
 		raw, err := os.ReadFile(file)
 		if err != nil {
 			return err
+		}
+		for _, name := range docVariable.FindAllString(string(raw), -1) {
+			d.words[name] = true
 		}
 		for _, w := range docSnake.FindAllString(string(raw), -1) {
 			d.words[w] = true
@@ -82,15 +110,12 @@ func newDocs(t *testing.T, dir string) *docs {
 		}
 		for _, page := range docGoPage.FindAllString(string(raw), -1) {
 			if _, err := os.Stat(filepath.Join(dir, page)); err != nil {
-				t.Errorf("%s names %s, which does not exist", file, page)
+				d.absent = append(d.absent, fmt.Sprintf("%s names %s, which does not exist", file, page))
 			}
 		}
 		return d.addSource(file, raw)
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return d
+	return d, err
 }
 
 // addCommand adds the flags of c and of all commands below it. A hidden flag of a command that trains
@@ -190,6 +215,12 @@ func (d *docs) problems(page, text string, record bool) (found []string) {
 					}
 				}
 			}
+			if !record {
+				d.variables(line, say)
+			}
+			if m := docYAMLList.FindStringSubmatch(line); m != nil && !record && fence == "yaml" {
+				d.call(strings.FieldsFunc(m[1], func(r rune) bool { return strings.ContainsRune(`, "'`, r) }), true, say)
+			}
 			if record || fence != "" && fence != "sh" && fence != "console" {
 				continue
 			}
@@ -197,7 +228,7 @@ func (d *docs) problems(page, text string, record bool) (found []string) {
 				continued += before
 				continue
 			}
-			d.code(continued+line, say)
+			d.code(continued+line, true, say)
 			continued = ""
 			continue
 		}
@@ -220,30 +251,68 @@ func (d *docs) problems(page, text string, record bool) (found []string) {
 			say("a code span goes on in the next line")
 		}
 		if !record {
+			d.variables(line, say)
 			for _, m := range docSpan.FindAllStringSubmatch(line, -1) {
 				d.span(strings.ReplaceAll(m[1], `\|`, "|"), say)
 			}
 			d.paths(docLink.ReplaceAllString(docSpan.ReplaceAllString(line, ""), ""), say)
 		}
-		for _, m := range docLink.FindAllStringSubmatch(docSpan.ReplaceAllString(line, "x"), -1) {
+		for _, m := range docLinkEnd.FindAllStringSubmatch(docSpan.ReplaceAllString(line, "x"), -1) {
 			d.link(page, m[1], say)
 		}
 	}
 	return found
 }
 
-// code checks a line of a block of code, or a command in a line of text.
-func (d *docs) code(line string, say func(string, ...any)) {
+// code checks a line of a block of code, or a command in a line of text: there it need not be whole.
+func (d *docs) code(line string, whole bool, say func(string, ...any)) {
 	d.paths(line, say)
 	for _, words := range docShell(line) {
-		for len(words) > 0 && strings.Contains(words[0], "=") { // UNIMO_CPU=avx2
-			words = words[1:]
+		d.call(words, whole, say)
+	}
+}
+
+// docStarters are what a command may stand behind, with words of their own between.
+var docStarters = []string{"mpirun", "srun", "until", "while", "do", "if", "sudo", "time"}
+
+// call checks a command of the shell.
+func (d *docs) call(words []string, whole bool, say func(string, ...any)) {
+	for len(words) > 0 && strings.Contains(words[0], "=") { // UNIMO_CPU=avx2
+		words = words[1:]
+	}
+	if len(words) == 0 {
+		return
+	}
+	is := func(word string) bool {
+		return slices.Contains([]string{"unimo", "./unimo", "unimo-mpi", "./unimo-mpi", "./cmd/unimo"}, word)
+	}
+	switch first := words[0]; {
+	case first == "make":
+		for _, target := range words[1:] {
+			if docTarget.MatchString(target+":") && !d.targets[target] {
+				say("the Makefile has no target %s", target)
+			}
 		}
-		if len(words) > 3 && words[0] == "go" && words[1] == "run" && words[2] == "./cmd/unimo" {
-			words = words[2:]
+	case first == "go" && len(words) > 2 && words[1] == "run" && is(words[2]):
+		d.command(words[3:], whole, say)
+	case first == "docker": // the image is unimo
+		if at := slices.Index(words, "IMAGE"); at >= 0 && at+1 < len(words) {
+			d.command(words[at+1:], whole, say)
 		}
-		if len(words) > 0 && (words[0] == "unimo" || words[0] == "./unimo" || words[0] == "./cmd/unimo") {
-			d.command(words[1:], say)
+	case is(first):
+		d.command(words[1:], whole, say)
+	case slices.Contains(docStarters, first):
+		if at := slices.IndexFunc(words, is); at > 0 {
+			d.command(words[at+1:], whole, say)
+		}
+	}
+}
+
+// variables checks the names of our environment variables.
+func (d *docs) variables(line string, say func(string, ...any)) {
+	for _, name := range docVariable.FindAllString(line, -1) {
+		if !d.words[name] {
+			say("nothing reads the variable %s", name)
 		}
 	}
 }
@@ -291,9 +360,10 @@ scan:
 	return list
 }
 
-// command checks the words behind "unimo". A word in capitals, such as TASK, stands for any.
-func (d *docs) command(words []string, say func(string, ...any)) {
+// command checks the words behind "unimo". A word in capitals, such as TASK, stands for any. A whole one has the flags and arguments that it needs.
+func (d *docs) command(words []string, whole bool, say func(string, ...any)) {
 	at, placeholder := []*cobra.Command{d.root}, false
+	given, arguments := map[string]bool{}, []string{}
 	name := func() string {
 		if placeholder {
 			return at[0].Parent().CommandPath() + " X"
@@ -312,12 +382,15 @@ func (d *docs) command(words []string, say func(string, ...any)) {
 				say("%s has no flag %s", name(), word)
 				return
 			}
+			given[flag.Name] = true
 			if hasValue || flag.NoOptDefVal != "" || i+1 == len(words) {
 				continue
 			}
 			i++
 			if flag.Name == "set" || flag.Name == "grid" {
-				if key, _, ok := strings.Cut(words[i], "="); ok && docLookup(at, key, true) == nil {
+				key, _, ok := strings.Cut(words[i], "=")
+				_, own, many := strings.Cut(key, ".") // sst-2.max_seq_len, of one of many tasks
+				if many && !d.settings[own] || ok && !many && docLookup(at, key, true) == nil {
 					say("%s has no setting %s", name(), key)
 				}
 			}
@@ -336,8 +409,48 @@ func (d *docs) command(words []string, say func(string, ...any)) {
 			if !slices.ContainsFunc(at[0].ValidArgs, func(v string) bool { v, _, _ = strings.Cut(v, "\t"); return v == word }) {
 				say("%s does not know %q", name(), word)
 			}
+			arguments = append(arguments, word)
+		default:
+			arguments = append(arguments, word)
 		}
 	}
+	c := at[0]
+	if !whole || placeholder || c.HasSubCommands() || given["help"] {
+		return
+	}
+	c.Flags().VisitAll(func(f *pflag.Flag) {
+		if required(f) && !given[f.Name] && !(given["resume"] && f.Name == "data") {
+			say("%s needs --%s", name(), f.Name)
+		}
+	})
+	least, most := docArguments(c.Use)
+	if len(arguments) < least || len(arguments) > most {
+		say("%s has %d arguments: %q", c.Use, len(arguments), arguments)
+	}
+}
+
+// docArguments returns how many arguments a usage such as "convert SRC DST" or "ask --model DIR PICTURE QUESTION..." asks for.
+func docArguments(usage string) (least, most int) {
+	const any = 1 << 20
+	if strings.Contains(usage, "|") {
+		return 0, any
+	}
+	flag, optional := false, false
+	for word := range strings.FieldsSeq(usage) {
+		optional = optional || strings.HasPrefix(word, "[")
+		switch isFlag := strings.HasPrefix(strings.TrimPrefix(word, "["), "--"); {
+		case !isFlag && !flag && optional:
+			most++
+		case !isFlag && !flag:
+			least, most = least+1, most+1
+		}
+		if !flag && strings.Contains(word, "...") {
+			most = any
+		}
+		flag = strings.HasPrefix(strings.TrimPrefix(word, "["), "--")
+		optional = optional && !strings.Contains(word, "]")
+	}
+	return least - 1, most - 1 // without the command's name
 }
 
 // docLookup returns the flag of that name of one of the commands, or of one below them.
@@ -362,8 +475,8 @@ func docLookup(list []*cobra.Command, name string, long bool) *pflag.Flag {
 
 // span checks code within a line of text: a command, flags, a setting with its value, a name of the sources.
 func (d *docs) span(code string, say func(string, ...any)) {
-	if strings.HasPrefix(code, "unimo ") || strings.Contains(code, "cmd/unimo") {
-		d.code(code, say)
+	if strings.HasPrefix(code, "unimo ") || strings.HasPrefix(code, "make ") || strings.Contains(code, "cmd/unimo ") {
+		d.code(code, false, say)
 		return
 	}
 	d.paths(code, say)
@@ -462,10 +575,14 @@ func docRecord(page string) bool {
 	return strings.HasPrefix(page, "docs/results/") || page == "CHANGELOG.md"
 }
 
-// TestDocuments checks every page: commands, flags, settings, paths, names of the sources, links, the length of lines.
+// TestDocuments checks every page: commands with their flags and arguments, settings, variables, make's targets, paths, names of the sources, links,
+// the length of lines.
 func TestDocuments(t *testing.T) {
-	dir := filepath.Join("..", "..")
-	d := newDocs(t, dir)
+	d := newDocs(t)
+	dir := d.dir
+	for _, p := range d.absent {
+		t.Error(p)
+	}
 	pages, linked := map[string]string{}, map[string]bool{"README.md": true}
 	err := filepath.WalkDir(dir, func(file string, e fs.DirEntry, err error) error {
 		if err != nil {
@@ -513,9 +630,20 @@ func TestDocuments(t *testing.T) {
 	}
 }
 
+// TestDocumentsOfHelp checks the examples that commands show.
+func TestDocumentsOfHelp(t *testing.T) {
+	d := newDocs(t)
+	eachCommand(func(c *cobra.Command) {
+		text := "```\n" + strings.ReplaceAll(c.Example, "\\\n", " ") + "\n```\n"
+		for _, p := range d.problems(c.CommandPath(), text, false) {
+			t.Error(p)
+		}
+	})
+}
+
 // TestDocumentsTable compares the table of packages in docs/architecture.md with what the packages say of themselves.
 func TestDocumentsTable(t *testing.T) {
-	d := newDocs(t, filepath.Join("..", ".."))
+	d := newDocs(t)
 	var table strings.Builder
 	for _, folder := range slices.Sorted(maps.Keys(d.about)) {
 		if folder != "." && !strings.Contains(folder, "testdata") {
@@ -542,7 +670,7 @@ func TestDocumentsTable(t *testing.T) {
 
 // TestDocumentsChecker shows the checker wrong names, and right ones beside them.
 func TestDocumentsChecker(t *testing.T) {
-	d := newDocs(t, filepath.Join("..", ".."))
+	d := newDocs(t)
 	fenced := func(line string) string { return "```\n" + line + "\n```\n" }
 	for _, c := range []struct{ text, want string }{
 		{fenced(`unimo predict --modle RUN "a text"`), "has no flag --modle"},
@@ -568,6 +696,17 @@ func TestDocumentsChecker(t *testing.T) {
 		{"`nopackage.Nothing` is it.", "the sources have no nopackage.Nothing"},
 		{"It is in docs/nowhere.md.", "there is no docs/nowhere.md"},
 		{"```go\nm, err := unimo.Opens(path)\n```", "there is no unimo.Opens"},
+		{fenced(`mpirun -n 2 --bind-to none ./unimo-mpi finetune sst-2 --dta DATA`), "has no flag --dta"},
+		{fenced(`docker run --rm -v "$PWD:/data" IMAGE predikt --model RUN "a film"`), `has no command "predikt"`},
+		{"```yaml\n  command: [mpirun, -n, \"4\", unimo-mpi, pretrian, --out, RUN]\n```", `has no command "pretrian"`},
+		{fenced(`unimo index PHOTOS --model RUN`), "needs --out"},
+		{fenced(`unimo convert SRC`), "has 1 arguments"},
+		{fenced(`unimo resume RUN OTHER`), "has 2 arguments"},
+		{fenced(`unimo match --model RUN dog.jpg`), "has 1 arguments"},
+		{fenced(`make chek`), "no target chek"},
+		{"`make chek` does it.", "no target chek"},
+		{"Set `UNIMO_NOTHING=1`.", "nothing reads the variable UNIMO_NOTHING"},
+		{"See [the\npage](docs/nowhere.md).", "leads nowhere"},
 		{"See [it](docs/nowhere.md).", "leads nowhere"},
 		{"See [it](README.md#no-such-heading).", "no heading"},
 		{"A `span\nthat goes on`", "goes on in the next line"},
@@ -582,6 +721,10 @@ func TestDocumentsChecker(t *testing.T) {
 		fenced(`printf 'a\tb\n' | unimo predict --model RUN --pair - > out.txt   # tabs between --modle`),
 		fenced(`unimo finetune sst-2 --data DATA --out RUN --grid reference --epochs 3 --set seed=2`),
 		fenced(`$ unimo demo opinions --open`),
+		fenced(`unimo finetune sst-2 --out RUN --resume`),
+		fenced(`unimo finetune sst-2 --data DATA ... --out RUN`),
+		fenced(`until mpirun -n 2 unimo-mpi finetune sst-2 --data DATA --out RUN --resume`),
+		fenced(`UNIMO_CPU=avx2 make check unimo-xla OUT=x`),
 		fenced(`unimo: an error of unimo predikt`),
 		"`unimo COMMAND --help`, `unimo finetune TASK --preset mini --epochs 3 ...`, `unimo score METRIC --hyp FILE`",
 		"`--data DIR --out`, `-m`, `epochs=3`, `learning_rate`, `internal/cli`, `TestHangUp`, `train.Task`, `argparse.Namespace`",
