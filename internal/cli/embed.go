@@ -93,7 +93,7 @@ the last two, FILE.ids.jsonl says in its line N what row N is of.`,
 			if c.Flags().Changed("normalize") {
 				f.options.Normalize = &f.normalize
 			}
-			return a.embed(c.Context(), f, args)
+			return a.embed(c, f, args)
 		},
 	}
 	modelFlag(c, &f.model)
@@ -111,7 +111,8 @@ the last two, FILE.ids.jsonl says in its line N what row N is of.`,
 	return c
 }
 
-func (a *app) embed(ctx context.Context, f embedFlags, args []string) error {
+func (a *app) embed(c *cobra.Command, f embedFlags, args []string) error {
+	ctx := c.Context()
 	if absent(f.texts) {
 		return notThere(f.texts, "check the path")
 	}
@@ -136,7 +137,7 @@ func (a *app) embed(ctx context.Context, f embedFlags, args []string) error {
 	if len(f.pictures) > 0 && !e.Reads() {
 		return usagef("%s: %w", e.Model, embed.ErrNoPictures)
 	}
-	a.warnOfFiles("embed --model DIR", args)
+	a.warnOfFiles(c, args)
 	w := vectorWriter{app: a, e: e, skip: f.skip, add: func(item embed.Item, vector []float32) error {
 		return a.printJSON(embed.Line{Item: item, Vector: vector})
 	}}

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 
@@ -175,16 +176,19 @@ func (a *app) reply(ctx context.Context, m run.Replying, im *regions.Image, file
 	return nil
 }
 
-// warnOfFiles says where a text is the name of a file, which is not read.
-func (a *app) warnOfFiles(command string, texts []string) {
+// warnOfFiles says where a text is the name of a file, which c does not read.
+func (a *app) warnOfFiles(c *cobra.Command, texts []string) {
+	data := c.Flags().Lookup("data") != nil
 	for _, text := range texts {
 		info, err := os.Stat(text)
 		switch {
 		case err != nil || !info.Mode().IsRegular():
 		case picture.IsPicture(text):
 			a.log.Warn(fmt.Sprintf("%s is a picture, and its name is taken for the text; this model reads texts alone", shellQuote(text)))
+		case data && slices.Contains([]string{".csv", ".tsv", ".jsonl", ".json"}, strings.ToLower(filepath.Ext(text))):
+			a.log.Warn(fmt.Sprintf("%s is a file, and its name is taken for the text; its examples are answered by: unimo %s --model DIR --data %[1]s --out ANSWERS", shellQuote(text), commandName(c)))
 		default:
-			a.log.Warn(fmt.Sprintf("%s is a file, and its name is taken for the text; its lines are read by: unimo %s - < %[1]s", shellQuote(text), command))
+			a.log.Warn(fmt.Sprintf("%s is a file, and its name is taken for the text; its lines are read by: unimo %s --model DIR - < %[1]s", shellQuote(text), commandName(c)))
 		}
 	}
 }
@@ -214,7 +218,7 @@ func (a *app) eachText(c *cobra.Command, args []string, answer func(texts []stri
 	case len(args) == 0:
 		return a.ask(c.Context(), "a text", func(text string) error { return answer([]string{text}, 1) })
 	case args[0] != "-":
-		a.warnOfFiles(c.Name(), args)
+		a.warnOfFiles(c, args)
 		return answer(args, 1)
 	}
 	return a.eachChunk(c.Context(), answer)

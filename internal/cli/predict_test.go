@@ -80,10 +80,16 @@ func TestTextThatIsAFile(t *testing.T) {
 	a.log = slog.New(newLineHandler(a.stderr, slog.LevelInfo))
 	file := filepath.Join(t.TempDir(), "my texts.txt")
 	writeFile(t, file, "a good film\n")
-	a.warnOfFiles("predict", []string{"a good film", file, strings.Repeat("long ", 2000), ""})
+	table := filepath.Join(filepath.Dir(file), "test.csv")
+	writeFile(t, table, "text\na good film\n")
+	predict, embed := a.predictCommand(), a.embedCommand()
+	a.warnOfFiles(predict, []string{"a good film", file, strings.Repeat("long ", 2000), "", table})
+	a.warnOfFiles(embed, []string{table})
 	picture := filepath.Join(shapesFolder, "red-bar.png")
-	a.warnOfFiles("predict", []string{picture})
-	want := "warning: '" + file + "' is a file, and its name is taken for the text; its lines are read by: unimo predict - < '" + file + "'\n" +
+	a.warnOfFiles(predict, []string{picture})
+	want := "warning: '" + file + "' is a file, and its name is taken for the text; its lines are read by: unimo predict --model DIR - < '" + file + "'\n" +
+		"warning: " + table + " is a file, and its name is taken for the text; its examples are answered by: unimo predict --model DIR --data " + table + " --out ANSWERS\n" +
+		"warning: " + table + " is a file, and its name is taken for the text; its lines are read by: unimo embed --model DIR - < " + table + "\n" +
 		"warning: " + picture + " is a picture, and its name is taken for the text; this model reads texts alone\n"
 	if got := stderr.String(); got != want {
 		t.Errorf("got %q, want %q", got, want)

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"io"
 	"os"
 	"path/filepath"
 	"strings"
@@ -135,6 +136,9 @@ func TestResumeGrid(t *testing.T) {
 	r := must(t, "resume", out)
 	contains(t, r.stdout, "seed-1", "seed-2", "best", "model   "+filepath.Join(out, "best"), "report  "+filepath.Join(out, "report.html"), "unimo predict --model ")
 	contains(t, read(t, filepath.Join(out, "report.html")), `<a href="grid/seed-1/report.html">`)
+	if r := call(t, "", "resume", "nowhere"); r.code != exitFailed || !strings.Contains(r.stderr, "nowhere: does not exist; check the path") {
+		t.Errorf("%d: %s", r.code, r.stderr)
+	}
 	if r := call(t, "", "resume", t.TempDir()); r.code != exitFailed || !strings.Contains(r.stderr, "holds no run") {
 		t.Errorf("%d: %s", r.code, r.stderr)
 	}
@@ -163,5 +167,20 @@ func TestReportOfAnUnfinishedRun(t *testing.T) {
 	must(t, "resume", out)
 	if page := read(t, filepath.Join(out, "report.html")); strings.Contains(page, "unfinished") || !strings.Contains(page, "Confusion matrix") {
 		t.Error("the report of a run that is done is not whole")
+	}
+}
+
+// Every setting that may change when a run goes on is a flag of resume, and no other one is.
+func TestResumeFlags(t *testing.T) {
+	c := newApp(nil, nil, io.Discard, io.Discard).goOnCommand()
+	for _, name := range []string{"max-minutes", "workers", "image-cache", "decode-memory", "device", "precision", "devices"} {
+		if c.Flags().Lookup(name) == nil {
+			t.Errorf("resume has no flag --%s", name)
+		}
+	}
+	for _, name := range []string{"epochs", "data", "text", "features"} {
+		if c.Flags().Lookup(name) != nil {
+			t.Errorf("resume has a flag --%s", name)
+		}
 	}
 }

@@ -107,7 +107,11 @@ func noArgs(c *cobra.Command, args []string) error {
 	case args[0] == "true" || args[0] == "false":
 		return usagef("unexpected argument %q: the value of such a flag follows an equals sign, --FLAG=%s%s", args[0], args[0], seeHelp(c))
 	}
-	return usagef("unexpected argument %q%s", args[0], seeHelp(c))
+	hint := ""
+	if data := c.Flags().Lookup("data"); data != nil && !data.Changed && !absent(args[0]) {
+		hint = "; --data names files"
+	}
+	return usagef("unexpected argument %q%s%s", args[0], hint, seeHelp(c))
 }
 
 // and joins words as people do.

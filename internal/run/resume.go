@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/unimo-go/unimo/internal/base/collective"
+	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/settings"
 	"github.com/unimo-go/unimo/internal/compute/device"
 	"github.com/unimo-go/unimo/internal/hub"
@@ -28,6 +29,9 @@ func (ts Tasks) Resume(g collective.Group, dir string) (o Options, grid []string
 	if o.leads() {
 		if o.file, err = train.ReadFile(dir); errors.Is(err, fs.ErrNotExist) {
 			err = fmt.Errorf("%s %w", dir, ErrNoRun)
+			if _, absent := os.Stat(dir); errors.Is(absent, fs.ErrNotExist) {
+				err = infile.Explain(dir, absent)
+			}
 		}
 	}
 	if o.file, err = collective.Tell(o.group(), o.file, err); err == nil {

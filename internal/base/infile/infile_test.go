@@ -70,11 +70,16 @@ func TestBinary(t *testing.T) {
 		"\xef\xbb\xbfa":        "",
 		"the first line\n":     "",
 		"\x28\xb5\x2f\xfd\x04": "zstd",
+
+		"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\x00": "Office",
 	} {
 		err := Binary("f", []byte(head))
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%q: %v, want %q", head, err, want)
 		}
+	}
+	if err := Binary("Reviews.XLSX", []byte("PK\x03\x04")); err == nil || err.Error() != "Reviews.XLSX: is a spreadsheet, not plain text; save it as CSV in UTF-8 there" {
+		t.Error(err)
 	}
 }
 

@@ -3,6 +3,9 @@ package infile
 import (
 	"bytes"
 	"fmt"
+	"path/filepath"
+	"slices"
+	"strings"
 )
 
 // HeadBytes are enough of a file for [Foreign] and [Binary].
@@ -34,6 +37,7 @@ var binaryKinds = []struct{ magic, name, remedy string }{
 	{"BZh", "compressed with bzip2", "unpack it with bunzip2 first"},
 	{"\x04\x22\x4d\x18", "compressed with lz4", "unpack it with 'lz4 -d' first"},
 	{"PK\x03\x04", "a ZIP archive", "unpack it first"},
+	{"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "a file of Microsoft Office", "save it as CSV in UTF-8 there, or as plain text"},
 	{"7z\xbc\xaf\x27\x1c", "a 7z archive", "unpack it first"},
 	{"PAR1", "a Parquet file", "save it as JSON lines first, with Python: pandas.read_parquet(FILE).to_json(NAME, orient='records', lines=True)"},
 	{"ARROW1", "an Arrow file", "save it as JSON lines first, with Python: datasets.Dataset.from_file(FILE).to_json(NAME)"},
@@ -62,6 +66,9 @@ func Binary(path string, head []byte) error {
 		}
 		if k.magic == "PAR1" && bytes.IndexFunc(head, control) < 0 {
 			continue
+		}
+		if k.magic == "PK\x03\x04" && slices.Contains([]string{".xlsx", ".xlsm", ".ods"}, strings.ToLower(filepath.Ext(path))) {
+			k.name, k.remedy = "a spreadsheet", "save it as CSV in UTF-8 there"
 		}
 		return &Error{File: path, Problem: fmt.Sprintf("is %s, not plain text", k.name), Remedy: k.remedy}
 	}

@@ -69,8 +69,8 @@ var aliases = map[string]string{
 // of likelihood; all are folded. Unlike an alias, such a name is not accepted.
 var habits = map[string][]string{
 	// Settings.
-	"gpu": {"cuda"}, "nvidia": {"cuda"}, "amd": {"rocm"}, "hip": {"rocm"}, "intel": {"oneapi"}, "xpu": {"oneapi"},
-	"fp32": {"float32"}, "f32": {"float32"}, "bfloat16": {"bf16"}, "fp16": {"bf16"}, "float16": {"bf16"}, "half": {"bf16"},
+	"gpu": {"cuda", "device"}, "cuda": {"device"}, "cpu": {"device"}, "nvidia": {"cuda"}, "amd": {"rocm"}, "hip": {"rocm"}, "intel": {"oneapi"}, "xpu": {"oneapi"},
+	"fp32": {"float32"}, "f32": {"float32"}, "bfloat16": {"bf16", "precision"}, "fp16": {"bf16", "precision"}, "bf16": {"precision"}, "amp": {"precision"}, "mixedprecision": {"precision"}, "dtype": {"precision"}, "float16": {"bf16"}, "half": {"bf16"},
 	"lr":       {"learningrate"},
 	"rate":     {"learningrate"},
 	"bs":       {"batchsize"},
@@ -100,7 +100,9 @@ var habits = map[string][]string{
 	"output": {"out"}, "outputdir": {"out"}, "outdir": {"out"}, "outputpath": {"out"}, "savedir": {"out"},
 	"modelnameorpath": {"init", "model"}, "modelpath": {"model", "init"}, "modeldir": {"model", "init"}, "checkpoint": {"init", "model"},
 	"pretrained": {"init"}, "model": {"init"}, "ckpt": {"init", "model"}, "weights": {"init", "model"}, "tokenizer": {"vocab"}, "dict": {"vocab"},
-	"dataset": {"data"}, "datadir": {"data"}, "datapath": {"data"}, "input": {"data", "hyp"}, "trainfile": {"data"}, "devfile": {"dev"}, "validationfile": {"dev"},
+	"dataset": {"data"}, "datadir": {"data"}, "datapath": {"data"}, "input": {"data", "hyp"}, "train": {"data"}, "file": {"data"}, "csv": {"data"}, "trainfile": {"data"}, "devfile": {"dev"}, "validationfile": {"dev"},
+	"textcolumn": {"columns"}, "labelcolumn": {"columns"}, "textcol": {"columns"}, "labelcol": {"columns"}, "target": {"columns"},
+	"devsize": {"devshare"}, "valsize": {"devshare"}, "testsize": {"devshare"}, "split": {"devshare"}, "valsplit": {"devshare"}, "validationsplit": {"devshare"},
 	"size": {"preset"}, "topn": {"count"}, "topk": {"count"}, "k": {"count"}, "hypothesis": {"hyp"}, "hypotheses": {"hyp"}, "predictions": {"hyp"},
 	"reference": {"ref"}, "references": {"ref"}, "jobs": {"threads"}, "numthreads": {"threads"}, "numworkers": {"workers", "threads"}, "resumefromcheckpoint": {"resume"},
 	// Commands.

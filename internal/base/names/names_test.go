@@ -12,7 +12,7 @@ import (
 var (
 	tasks    = []string{"cnn-dailymail", "cola", "coqa", "flickr30k", "flickr8k", "gigaword", "mnli", "squad-qg", "sst-2", "sts-b"}
 	settings = []string{"epochs", "max_steps", "batch_size", "learning_rate", "lr_scheduler", "weight_decay", "max_seq_len", "seed", "clip_norm", "beta1", "beta2"}
-	flags    = []string{"data", "dev", "preset", "init", "vocab", "out", "resume", "config", "set", "grid", "learning-rate", "json"}
+	flags    = []string{"data", "dev", "preset", "init", "vocab", "out", "resume", "config", "set", "grid", "learning-rate", "json", "device", "precision", "dev-share", "columns"}
 )
 
 func TestFind(t *testing.T) {
@@ -39,7 +39,7 @@ func TestUnknown(t *testing.T) {
 		{"wd", settings, "weight_decay"}, {"epoch", settings, "epochs"}, {"max_length", settings, "max_seq_len"}, {"picture", settings, ""},
 		{"num_train_epochs", settings, "epochs"}, {"sed", settings, "seed"}, {"beta3", settings, "beta1"}, {"max_grad_norm", settings, "clip_norm"},
 		{"sentiment", tasks, "sst-2"}, {"gigawrod", tasks, "gigaword"}, {"flickr8", tasks, "flickr8k"}, {"imagenet", tasks, ""}, {"qqp", tasks, ""},
-		{"output_dir", flags, "out"}, {"lr", flags, "learning-rate"}, {"dta", flags, "data"}, {"presett", flags, "preset"}, {"", flags, ""},
+		{"output_dir", flags, "out"}, {"lr", flags, "learning-rate"}, {"gpu", flags, "device"}, {"fp16", flags, "precision"}, {"dev-size", flags, "dev-share"}, {"label-column", flags, "columns"}, {"dta", flags, "data"}, {"presett", flags, "preset"}, {"", flags, ""},
 		{"eval", []string{"train", "dev", "test"}, "dev"}, {"tst", []string{"train", "dev", "test"}, "test"},
 	} {
 		err := Unknown("name", c.name, c.list)
