@@ -13,6 +13,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+	"github.com/unimo-go/unimo/internal/compute/optim"
 	"github.com/unimo-go/unimo/internal/train"
 )
 
@@ -143,9 +144,14 @@ func (r *run) remedy(little *engine.MemoryError) string {
 	smaller += ", or a device with more memory"
 	s := r.settings.Common()
 	setting, size := little.Setting, little.Size
+	const whatever = "batch_size does not matter to that; "
 	switch {
+	case little.Alone == optim.StepName && s.Moments == optim.MomentsFloat32:
+		return whatever + "with moments bfloat16 or factored it needs less; else " + smaller
+	case little.Alone == optim.StepName:
+		return whatever + smaller
 	case little.Alone != "":
-		return "batch_size does not matter to that; choose a smaller network (extractor), or a device with more memory; " +
+		return whatever + "choose a smaller network (extractor), or a device with more memory; " +
 			"features of one that is not trained can be computed on the processor (unimo features extract)"
 	case !r.begun: // no batch was computed yet
 		return smaller

@@ -9,6 +9,7 @@ import (
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
+	"github.com/unimo-go/unimo/internal/compute/optim"
 	"github.com/unimo-go/unimo/internal/model"
 )
 
@@ -43,6 +44,7 @@ func (s *someSettings) Adopt(model.Config)               {}
 // Too little memory is said with the batch size that fits, or that none does.
 func TestTooLittleMemoryIsExplained(t *testing.T) {
 	const needs = "the device has too little memory: this needs 9 kB of "
+	step := engine.MemoryError{Needs: 9000, Has: 5000, Fixed: 1000, Alone: optim.StepName}
 	seen := engine.MemoryError{Needs: 9000, Has: 5000, Fixed: 1000, Alone: "a picture seen by ViT"}
 	for _, test := range []struct {
 		err       engine.MemoryError
@@ -63,9 +65,16 @@ func TestTooLittleMemoryIsExplained(t *testing.T) {
 			"features of one that is not trained can be computed on the processor (unimo features extract)"},
 		{seen, true, true, 7, "a picture seen by ViT needs 9 kB of 5 kB: batch_size does not matter to that; choose a smaller network (extractor), or a device with more memory; " +
 			"features of one that is not trained can be computed on the processor (unimo features extract)"},
+		// Nor does a step of the optimiser.
+		{step, false, true, 0, "a step of the optimiser needs 9 kB of 5 kB: batch_size does not matter to that; with moments bfloat16 or factored it needs less; " +
+			"else choose a smaller preset, or a device with more memory"},
+		{step, true, true, 7, "batch_size does not matter to that; choose a smaller preset or network (extractor), or a device with more memory"},
 	} {
 		s := new(someSettings)
 		s.BatchSize, s.Recompute = 32, test.recompute
+		if s.Moments = optim.MomentsFloat32; test.recompute {
+			s.Moments = optim.MomentsFactored
+		}
 		r := &run{settings: s, begun: test.begun, beside: test.beside}
 		if err := r.explain(&test.err); !errors.Is(err, error(&test.err)) || !strings.HasSuffix(err.Error(), test.want) {
 			t.Errorf("%+v: %v, want %q", test.err, err, test.want)

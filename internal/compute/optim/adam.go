@@ -178,6 +178,9 @@ type measured struct {
 	clip float32 // what gradients are multiplied with, where the host knows it
 }
 
+// StepName is what an error calls a step of the optimiser for which a device has too little memory.
+const StepName = "a step of the optimiser"
+
 // Late says whether [Adam.Advance] waits for no number of the device. A step that was not made shows in its Norm alone then; none
 // after it is made before that is read.
 func (a *Adam) Late() bool { return a.clip != nil }
@@ -230,8 +233,11 @@ func (a *Adam) Advance(rate float64) (Norm, error) {
 			a.catchUp(i, nil)
 		}
 	}
-	engine.Start(a.dev) // what comes next is another program
-	return m.norm, nil
+	// What comes next is another program. To this one it does not matter how large batches are.
+	return m.norm, engine.Alone(StepName, func() error {
+		engine.Start(a.dev)
+		return nil
+	})
 }
 
 // Measure computes now what Step would compute first of the gradients, which do not change until then: in the program of what was computed

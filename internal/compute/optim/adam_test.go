@@ -1,6 +1,7 @@
 package optim
 
 import (
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"math"
@@ -11,6 +12,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/autograd"
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/cpu"
+	"github.com/unimo-go/unimo/internal/test/late"
 )
 
 // oracle is Adam in float64 on one tensor, from the formulas of [Adam]. Beside each
@@ -254,5 +256,31 @@ func TestSchedules(t *testing.T) {
 		} else if _, err := NewSchedule(strings.ToUpper(name), 1, 2, 3, 1); err == nil {
 			t.Errorf("%s in capitals was accepted", name)
 		}
+	}
+}
+
+// full is a device with no room for the program of a step: its third, after those of the moments and of the norm.
+type full struct{ *late.Device }
+
+func (f full) Start() {
+	if f.Device.Start(); f.Started.Load() > 2 {
+		panic(engine.Failure{Err: &engine.MemoryError{Needs: 9, Has: 5}})
+	}
+}
+
+// Where a device has too little memory for a step, the error says that it is one: no smaller batch helps.
+func TestAStepWithoutRoom(t *testing.T) {
+	d := full{late.New()}
+	p := newParam(d, "fc.w_0", 2, 3)
+	d.Zero(p.Value)
+	adam := NewAdam(d, Default, []Param{p})
+	setGradient(d, p, normal("g", 6, 1))
+	var little *engine.MemoryError
+	err := engine.Guard(func() error {
+		_, err := adam.Advance(0.1)
+		return err
+	})
+	if !errors.As(err, &little) || little.Alone != StepName {
+		t.Errorf("%v", err)
 	}
 }
