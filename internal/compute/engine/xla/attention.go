@@ -2,6 +2,7 @@ package xla
 
 import (
 	"math"
+	"slices"
 
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/compute/engine/xla/pjrt"
@@ -173,7 +174,12 @@ func lowerAttention(b *builder, l layout, ins []val) []val {
 }
 
 // lowerAttentionBackward computes what the engine for processors does, but for all queries at once: there are the formulas.
+// The scores are computed again: those of the forward pass, which the compiler would take instead, would lie in memory for every layer.
 func lowerAttentionBackward(b *builder, l layout, ins []val) []val {
+	ins = slices.Clone(ins)
+	for i := 4; i <= 6; i++ {
+		ins[i] = b.after(ins[i], ins[7])
+	}
 	s := b.scores(l, ins)
 	dy := b.split(ins[7], s.queries, l.heads, l.queries)
 	stats := b.split(ins[8], s.queries, l.heads, l.queries)
