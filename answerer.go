@@ -44,7 +44,7 @@ type Answer struct {
 }
 
 // Ask returns the likeliest answer to each question about the picture, the content of a JPEG, PNG, GIF or WebP file. A question
-// that is longer than the model reads is cut. Pictures of more than 50 million pixels are an error.
+// that is longer than the model reads is cut. Answers are in the order of the questions. Errors are those of [Captioner.Caption].
 func (m *Answerer) Ask(ctx context.Context, picture []byte, questions ...string) ([]Answer, error) {
 	all, err := m.AskTop(ctx, 1, picture, questions...)
 	if err != nil {

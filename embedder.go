@@ -45,7 +45,8 @@ func (m *Embedder) Close() error { return m.handle.close(func() error { return m
 // Size is the number of values of a vector. It may be called after Close.
 func (m *Embedder) Size() int { return m.size }
 
-// Embed returns the vectors of texts, each of [Embedder.Size] values. A text that is longer than the model reads is cut.
+// Embed returns the vectors of texts, in their order, each of [Embedder.Size] values. A text that is longer than the model reads is cut.
+// Errors are ctx's, [ErrClosed], texts where there is a network that sees pictures alone ([ErrSetting]), and that the model's weights are broken.
 func (m *Embedder) Embed(ctx context.Context, texts ...string) ([][]float32, error) {
 	return m.vectors(ctx, func(ctx context.Context, c *call) ([]embed.Vector, error) {
 		return m.e.Texts(ctx, texts, func(int, int) { c.giveWay() })
@@ -53,7 +54,7 @@ func (m *Embedder) Embed(ctx context.Context, texts ...string) ([][]float32, err
 }
 
 // EmbedPictures returns the vectors of pictures, the contents of JPEG, PNG, GIF or WebP files, of at most 50 million pixels. A model that
-// reads texts alone is an error.
+// reads texts alone is [ErrSetting]; other errors are those of [Captioner.Caption].
 func (m *Embedder) EmbedPictures(ctx context.Context, pictures ...[]byte) ([][]float32, error) {
 	return m.vectors(ctx, func(ctx context.Context, c *call) ([]embed.Vector, error) {
 		if !m.e.Reads() {
@@ -76,6 +77,9 @@ func (m *Embedder) vectors(ctx context.Context, work func(ctx context.Context, c
 		made, err = work(ctx, c)
 		return err
 	})
+	if errors.Is(err, embed.ErrNoPictures) || errors.Is(err, embed.ErrNoTexts) {
+		return nil, &settingError{err}
+	}
 	if err != nil {
 		return nil, err
 	}

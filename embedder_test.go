@@ -166,3 +166,23 @@ func TestEmbedderErrors(t *testing.T) {
 		t.Errorf("the zero value: %v", err)
 	}
 }
+
+// Who asks for vectors of what a model does not read asks wrongly.
+func TestEmbedderOfOtherThings(t *testing.T) {
+	texts, err := unimo.OpenEmbedder("testdata/films.model")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer texts.Close()
+	if _, err := texts.EmbedPictures(t.Context(), []byte("a picture")); !errors.Is(err, unimo.ErrSetting) {
+		t.Errorf("pictures: %v", err)
+	}
+	pictures, err := unimo.OpenEmbedder("", unimo.Extractor("internal/vision/vit/testdata/vit"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pictures.Close()
+	if _, err := pictures.Embed(t.Context(), "a text"); !errors.Is(err, unimo.ErrSetting) {
+		t.Errorf("texts: %v", err)
+	}
+}

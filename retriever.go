@@ -48,7 +48,7 @@ type Match struct {
 
 // Match returns how well the picture, the content of a JPEG, PNG, GIF or WebP file, fits each text. Scores are those of the full model;
 // of a model that was trained for vectors alone they are the similarities of the vectors.
-// Pictures of more than 50 million pixels are an error.
+// They are in the order of the texts. Errors are those of [Captioner.Caption].
 func (m *Retriever) Match(ctx context.Context, picture []byte, texts ...string) ([]Match, error) {
 	var matched []run.Matched
 	err := m.handle.use(ctx, func(ctx context.Context, c *call) error {
@@ -157,7 +157,8 @@ type Found struct {
 const Candidates = retrieve.Candidates
 
 // Search finds the k pictures that fit a text best, the best first. Every vector is looked at; the
-// full model puts the best [Candidates] in order, unless it was trained for vectors alone. There are fewer than k if the index has no more; a k below 1 is [ErrSetting].
+// full model puts the best [Candidates] in order, unless it was trained for vectors alone. There are fewer than k if the index has no more.
+// Errors are ctx's, [ErrClosed], a k below 1 ([ErrSetting]), and what reading the index, a picture or the model gives.
 func (x *Index) Search(ctx context.Context, text string, k int) ([]Found, error) {
 	return x.SearchWith(ctx, text, k, x.s.Candidates())
 }
