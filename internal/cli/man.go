@@ -2,12 +2,13 @@ package cli
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
+
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
 )
 
 func (a *app) manCommand() *cobra.Command {
@@ -19,7 +20,7 @@ func (a *app) manCommand() *cobra.Command {
 		Hidden:  true, // releases have the pages
 		Args:    needs("DIR"),
 		RunE: func(c *cobra.Command, args []string) error {
-			if err := os.MkdirAll(args[0], 0o755); err != nil {
+			if err := atomicfile.Mkdir(args[0]); err != nil {
 				return err
 			}
 			return writeManual(c.Root(), args[0])
@@ -28,7 +29,7 @@ func (a *app) manCommand() *cobra.Command {
 }
 
 func writeManual(c *cobra.Command, dir string) error {
-	if err := os.WriteFile(filepath.Join(dir, manualName(c)+".1"), []byte(manualPage(c)), 0o644); err != nil {
+	if err := atomicfile.WriteBytes(filepath.Join(dir, manualName(c)+".1"), []byte(manualPage(c))); err != nil {
 		return err
 	}
 	for _, sub := range c.Commands() {

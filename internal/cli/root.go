@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/collective/mpi"
 	"github.com/unimo-go/unimo/internal/base/infile"
@@ -103,14 +104,14 @@ func (a *app) run(ctx context.Context) int {
 		})
 	})
 	a.closeDevice()
-	err = a.together(a.failedDevice(err))
+	err = a.together(a.failedDevice(atomicfile.Explain(err)))
 	code, message := outcome(err)
 	var reported reportedError
 	if code != exitDone && (a.json || slices.Contains(a.args, "--json")) && !errors.As(err, &reported) {
 		a.printJSON(failure{message, code}) // where that fails, standard error has it
 	}
 	if lost := a.stdout.close(); err == nil && lost != nil {
-		code, message = outcome(fmt.Errorf("print the result: %w", lost))
+		code, message = outcome(fmt.Errorf("print the result: %w", atomicfile.Explain(lost)))
 	}
 	if code != exitDone && a.speaks(ctx, err) {
 		a.tell.failure(message)

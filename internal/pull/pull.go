@@ -171,6 +171,9 @@ func (o *Options) own(ctx context.Context, dir string) (*atomicfile.Lock, error)
 	for said := false; ; {
 		lock, err := atomicfile.Own(dir)
 		var held *atomicfile.LockedError
+		if atomicfile.Place(err) {
+			return nil, fmt.Errorf("%w: HF_HUB_CACHE and UNIMO_CACHE name the folders of models", err)
+		}
 		if !errors.As(err, &held) {
 			return lock, err
 		}

@@ -16,7 +16,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 	"time"
 
 	"github.com/unimo-go/unimo/internal/compute/device"
@@ -26,6 +25,7 @@ import (
 	"github.com/unimo-go/unimo/internal/model"
 
 	"github.com/unimo-go/unimo/checkpoint"
+	"github.com/unimo-go/unimo/internal/base/atomicfile"
 	"github.com/unimo-go/unimo/internal/base/collective"
 	"github.com/unimo-go/unimo/internal/base/infile"
 	"github.com/unimo-go/unimo/internal/base/random"
@@ -666,8 +666,8 @@ func (r *run) fail(err error) error {
 	if err == context.Canceled || err == train.ErrTimeUp || errors.As(err, new(*pjrt.EndedError)) { // nothing else went wrong
 		r.info.Status = train.Interrupted
 	} else {
-		if errors.Is(err, syscall.ENOSPC) {
-			err = fmt.Errorf("%w; free some space, then go on with --resume", err)
+		if atomicfile.Place(err) {
+			err = fmt.Errorf("%w; then go on with --resume", atomicfile.Explain(err))
 		}
 		r.info.Error = err.Error()
 	}

@@ -62,13 +62,13 @@ func WriteFile(path string, content func(f *os.File) error) (err error) {
 	}
 	f, err := os.CreateTemp(dir, TempMark+"*")
 	if err != nil {
-		return fmt.Errorf("write %s: %w", path, err)
+		return fmt.Errorf("write %s: %w", path, writing(err))
 	}
 	defer func() {
 		if err != nil {
 			f.Close()
 			os.Remove(f.Name())
-			err = fmt.Errorf("write %s: %w", path, err)
+			err = fmt.Errorf("write %s: %w", path, Explain(err)) // content may have read, too
 		}
 	}()
 	// CreateTemp makes files private; results are ordinary files.
@@ -85,7 +85,7 @@ func WriteFile(path string, content func(f *os.File) error) (err error) {
 		return err
 	}
 	if err = os.Rename(f.Name(), path); err != nil {
-		return err
+		return writing(err)
 	}
 	return syncDir(dir)
 }
@@ -110,7 +110,7 @@ func Copy(dst, src string) (err error) {
 	}
 	temp, err := os.MkdirTemp(filepath.Dir(dst), TempMark+"*")
 	if err != nil {
-		return fmt.Errorf("copy to %s: %w", dst, err)
+		return fmt.Errorf("copy to %s: %w", dst, writing(err))
 	}
 	defer os.RemoveAll(temp)
 	link := filepath.Join(temp, "link")
@@ -145,7 +145,7 @@ func Mkdir(dir string) error {
 		}
 	}
 	if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
-		return fmt.Errorf("make folder: %w", err)
+		return fmt.Errorf("make folder: %w", writing(err))
 	}
 	// A folder that may be written but not listed cannot be flushed.
 	if err := syncDir(parent); err != nil && !errors.Is(err, os.ErrPermission) {
@@ -161,7 +161,7 @@ func WriteDir(dir string, fill func(tmp string) error) (err error) {
 	dir = filepath.Clean(dir) // "DIR/" would have itself for a parent
 	defer func() {
 		if err != nil {
-			err = fmt.Errorf("write folder %s: %w", dir, err)
+			err = fmt.Errorf("write folder %s: %w", dir, Explain(err))
 		}
 	}()
 	if _, err := os.Lstat(dir); err == nil {
@@ -170,7 +170,7 @@ func WriteDir(dir string, fill func(tmp string) error) (err error) {
 	parent := filepath.Dir(dir)
 	tmp, err := os.MkdirTemp(parent, TempMark+"*")
 	if err != nil {
-		return err
+		return writing(err)
 	}
 	defer func() {
 		if err != nil {
@@ -187,7 +187,7 @@ func WriteDir(dir string, fill func(tmp string) error) (err error) {
 		return err
 	}
 	if err = os.Rename(tmp, dir); err != nil {
-		return err
+		return writing(err)
 	}
 	return syncDir(parent)
 }

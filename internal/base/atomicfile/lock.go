@@ -76,7 +76,7 @@ func lock(dir string) (*Lock, error) {
 		}
 		f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o644)
 		if err != nil {
-			return nil, fmt.Errorf("lock folder %s: %w", dir, err)
+			return nil, fmt.Errorf("lock folder %s: %w", dir, writing(err))
 		}
 		err = tryLock(f)
 		if errors.Is(err, errors.ErrUnsupported) {

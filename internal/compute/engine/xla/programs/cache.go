@@ -114,7 +114,7 @@ func (c *Cache) Put(k Key, content []byte) {
 		err = atomicfile.WriteBytes(c.path(k), raw)
 	}
 	if err != nil {
-		c.warn("a compiled program is not kept", err)
+		c.warn("a compiled program is not kept (UNIMO_CACHE names another folder)", err)
 		return
 	}
 	if err := c.bound(); err != nil {
