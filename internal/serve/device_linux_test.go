@@ -45,7 +45,7 @@ const opensAgain = "SIGHUP opens it again"
 
 // A device that is lost before the server is ready ends it, and nobody is told to send SIGHUP.
 func TestDeviceLostBeforeReady(t *testing.T) {
-	noLeak(t)
+	doubles.NoLeak(t)
 	log := new(doubles.Log)
 	o := Options{Listen: "127.0.0.1:0", Log: slog.New(slog.NewTextHandler(log, nil))}
 	onBlank(t, &o, 3, filepath.Join(tiny, "films.model"))

@@ -22,7 +22,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -46,22 +45,6 @@ import (
 
 var tiny = filepath.Join("..", "..", "testdata")
 
-// noLeak fails a test that leaves goroutines behind.
-func noLeak(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for range 200 {
-			if runtime.NumGoroutine() <= before+runtime.GOMAXPROCS(0) { // the workers of package parallel stay
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		stack := make([]byte, 1<<17)
-		t.Errorf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stack[:runtime.Stack(stack, true)])
-	})
-}
-
 // running is a server in a test.
 type running struct {
 	url    string
@@ -73,7 +56,7 @@ type running struct {
 // start runs a server of the tiny model that classifies films, on a free port.
 func start(t *testing.T, change func(o *Options)) *running {
 	t.Helper()
-	noLeak(t)
+	doubles.NoLeak(t)
 	o := Options{
 		Listen: "127.0.0.1:0", Backend: backend.Options{Models: []backend.Source{{Name: "films", Dir: filepath.Join(tiny, "films.model")}}},
 		Delay: 50 * time.Millisecond, Grace: 10 * time.Second,
@@ -165,7 +148,7 @@ func TestServe(t *testing.T) {
 }
 
 func TestWhatCannotBeServed(t *testing.T) {
-	noLeak(t)
+	doubles.NoLeak(t)
 	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:1") // traces, which must end, too
 	ok := backend.Options{Models: []backend.Source{{Name: "films", Dir: filepath.Join(tiny, "films.model")}}}
 	keysFile := filepath.Join(t.TempDir(), "keys")
@@ -754,7 +737,7 @@ func TestSlowClients(t *testing.T) {
 
 // Clients that leave half-way, in the body or while they wait, leave nothing behind.
 func TestClientsThatLeave(t *testing.T) {
-	noLeak(t)
+	doubles.NoLeak(t)
 	m := backendtest.New()
 	m[0].Wait = make(chan struct{})
 	var g *guard

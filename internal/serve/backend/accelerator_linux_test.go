@@ -18,6 +18,7 @@ import (
 	"github.com/unimo-go/unimo/internal/compute/engine"
 	"github.com/unimo-go/unimo/internal/model/decode"
 	"github.com/unimo-go/unimo/internal/test/accelerator"
+	"github.com/unimo-go/unimo/internal/test/doubles"
 )
 
 // plugged is the choice of the plugin that tests run on.
@@ -195,7 +196,7 @@ func TestAcceleratorTooLittleMemory(t *testing.T) {
 
 // A helper program that ends makes the models unavailable, until they are loaded again.
 func TestAcceleratorLost(t *testing.T) {
-	noLeak(t)
+	doubles.NoLeak(t)
 	r := serve(t, Options{Device: plugged(t), WarmUp: WarmUpNone}, "films")
 	ask := func() error {
 		_, _, err := get(t, r, "films").Classify(context.Background(), []Input{{Text: "a gripping and funny film"}})

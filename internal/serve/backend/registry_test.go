@@ -11,7 +11,6 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
-	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -79,22 +78,6 @@ func get(t testing.TB, r *Registry, name string) Model {
 		t.Fatal(err)
 	}
 	return m
-}
-
-// noLeak fails a test that leaves goroutines behind.
-func noLeak(t *testing.T) {
-	t.Helper()
-	before := runtime.NumGoroutine()
-	t.Cleanup(func() {
-		for range 100 {
-			if runtime.NumGoroutine() <= before+runtime.GOMAXPROCS(0) { // the workers of package parallel stay
-				return
-			}
-			time.Sleep(10 * time.Millisecond)
-		}
-		stack := make([]byte, 1<<16)
-		t.Errorf("%d goroutines before, %d after:\n%s", before, runtime.NumGoroutine(), stack[:runtime.Stack(stack, true)])
-	})
 }
 
 // question is something that a model is asked, and what the library answers, as the command line prints it.
@@ -321,7 +304,7 @@ func all(t *testing.T, r *Registry) (list []question) {
 
 // The answers to requests that go through the models together, whatever else is asked, are those of the library to each alone, bit for bit.
 func TestAnswersDoNotDependOnTheBatch(t *testing.T) {
-	noLeak(t)
+	doubles.NoLeak(t)
 	threads(t, 3) // so many batches of a model at a time
 	r := serve(t, Options{Index: index(t)}, "films", "claims", "shapes", "headlines", "captions", "questions")
 	list := all(t, r)
@@ -567,7 +550,7 @@ func TestFullQueueReadsNoPictures(t *testing.T) {
 }
 
 func TestClientsThatLeave(t *testing.T) {
-	noLeak(t)
+	doubles.NoLeak(t)
 	var c counting
 	r := serve(t, Options{Observer: &c}, "films", "headlines")
 	open := held(r)
@@ -717,7 +700,7 @@ func TestBatchesSideBySide(t *testing.T) {
 
 // While models are opened again requests are answered, those that came before as those that come after.
 func TestReload(t *testing.T) {
-	noLeak(t)
+	doubles.NoLeak(t)
 	r := serve(t, Options{}, "films", "shapes")
 	stop := make(chan struct{})
 	var wait sync.WaitGroup
@@ -1272,7 +1255,7 @@ func TestTokenize(t *testing.T) {
 
 // A folder that cannot be opened is an error, and leaves the models that are there.
 func TestWhatCannotBeOpened(t *testing.T) {
-	noLeak(t)
+	doubles.NoLeak(t)
 	dir := filepath.Join(t.TempDir(), "m")
 	r, err := New(Options{Models: []Source{{"films", filepath.Join(tiny, "films.model")}, {"m", dir}}})
 	if err != nil {

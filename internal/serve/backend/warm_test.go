@@ -292,7 +292,7 @@ func TestNoWarmUp(t *testing.T) {
 // A server that is to end waits neither for the rest of the preparation nor for a program that is being compiled, and its model takes no
 // requests before that.
 func TestWarmUpEnds(t *testing.T) {
-	noLeak(t)
+	doubles.NoLeak(t)
 	for _, programs := range []int{0, 5} {
 		ctx, end := context.WithCancel(context.Background())
 		r, err := New(Options{Device: blankDevice(t, programs), Models: []Source{{"films", filepath.Join(tiny, "films.model")}}})
