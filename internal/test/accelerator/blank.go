@@ -25,7 +25,7 @@ func Main(m *testing.M) {
 	}
 	most, err := strconv.Atoi(os.Getenv(blankVariable))
 	if err == nil {
-		err = helper.Run(&blank.Plugin{Platform: "blank", Compiled: func([]byte, wire.CompileOptions) error {
+		err = helper.Run(&blank.Plugin{Platform: "blank", Plans: true, Compiled: func([]byte, wire.CompileOptions) error {
 			if most--; most < 0 {
 				select {}
 			}

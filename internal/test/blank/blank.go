@@ -1,7 +1,7 @@
 //go:build linux || darwin
 
 // Package blank is a plugin that computes nothing: whatever is read of its device is zero. Programs are recorded, looked up and run as on a real one,
-// in no time, so that one can count them. They have plans of memory that grow with what they would compute.
+// in no time, so that one can count them.
 package blank
 
 import (
@@ -21,6 +21,7 @@ import (
 type Plugin struct {
 	Platform string
 	Compiled func(program []byte, o wire.CompileOptions) error // is told of programs, if it is there
+	Plans    bool                                              // programs have plans of memory, which grow with what they would compute
 }
 
 // Open implements [helper.Plugin].
@@ -57,7 +58,7 @@ func (p *Plugin) Upload(device int, t wire.Type, dims []int64, data []byte) (hel
 
 type program struct {
 	sizes  []int
-	plan   wire.Plan
+	plan   *wire.Plan
 	random bool // it asks for the generator's words, which decide about the other programs
 }
 
@@ -73,7 +74,11 @@ func (p *Plugin) Compile(text []byte, o wire.CompileOptions) (helper.Executable,
 	if p.Compiled != nil {
 		err = p.Compiled(text, o)
 	}
-	return &program{sizes: sizes, plan: wire.Plan{Temporary: values(text)}}, err
+	made := &program{sizes: sizes}
+	if p.Plans {
+		made.plan = &wire.Plan{Temporary: values(text)}
+	}
+	return made, err
 }
 
 var tensor = regexp.MustCompile(`tensor<((?:[0-9]+x)+)(?:f32|i32)>`)
@@ -110,7 +115,12 @@ func (p *program) Results() int { return len(p.sizes) }
 func (p *program) Serialize() ([]byte, error) { return nil, errNothing }
 
 // Memory implements [helper.Executable].
-func (p *program) Memory() (wire.Plan, error) { return p.plan, nil }
+func (p *program) Memory() (wire.Plan, error) {
+	if p.plan == nil {
+		return wire.Plan{}, errNothing
+	}
+	return *p.plan, nil
+}
 
 // Free implements [helper.Executable].
 func (p *program) Free() error { return nil }
