@@ -50,8 +50,9 @@ func (d *Device) ActivateBackward(dx, y, dy, x *engine.Tensor, a engine.Activati
 	record(d, "activate backward", a, lowerActivateBackward, []*engine.Tensor{dx, y}, d.tensor(dy), d.tensor(x))
 }
 
+// lowerActivateBackward computes a(x) again; that of the forward pass would be kept.
 func lowerActivateBackward(b *builder, a engine.Activation, ins []val) []val {
-	y, slope := b.activateWithSlope(ins[1], a)
+	y, slope := b.activateWithSlope(b.after(ins[1], ins[0]), a)
 	return []val{b.multiply(ins[0], slope), y}
 }
 

@@ -93,7 +93,7 @@ func (b *builder) split(x val, s sequences, heads, places int) val {
 	at := b.add(b.column(s.starts, places), place)
 	laid := b.reshape(b.take(x, b.reshape(at, n*places)), n, places, heads, width)
 	there := b.compare("LT", place, b.column(s.lengths, places))
-	laid = b.choose(b.spread(there, laid.dims, 0, 1), laid, b.like(laid, 0))
+	laid = b.choose(b.spread(there, laid.dims, 0, 1), laid, b.constant(laid.typ, "0.0", laid.dims...))
 	return b.transpose(laid, 0, 2, 1, 3)
 }
 
@@ -121,9 +121,9 @@ type scores struct {
 
 func (b *builder) scores(l layout, ins []val) scores {
 	s := scores{layout: l, queries: b.sequences(ins[0]), keys: b.sequences(ins[1])}
-	s.q = b.split(ins[4], s.queries, l.heads, l.queries)
-	s.k = b.split(ins[5], s.keys, l.heads, l.keys)
-	s.v = b.split(ins[6], s.keys, l.heads, l.keys)
+	s.q = b.split(b.factor(ins[4]), s.queries, l.heads, l.queries)
+	s.k = b.split(b.factor(ins[5]), s.keys, l.heads, l.keys)
+	s.v = b.split(b.factor(ins[6]), s.keys, l.heads, l.keys)
 	s.s = b.times(b.product(s.q, s.k, 2, 3, 3), 1/math.Sqrt(float64(s.q.dims[3])))
 
 	n, q := s.q.dims[0], l.queries
@@ -178,10 +178,10 @@ func lowerAttention(b *builder, l layout, ins []val) []val {
 func lowerAttentionBackward(b *builder, l layout, ins []val) []val {
 	ins = slices.Clone(ins)
 	for i := 4; i <= 6; i++ {
-		ins[i] = b.after(ins[i], ins[7])
+		ins[i] = b.after(b.factor(ins[i]), ins[7])
 	}
 	s := b.scores(l, ins)
-	dy := b.split(ins[7], s.queries, l.heads, l.queries)
+	dy := b.split(b.factor(ins[7]), s.queries, l.heads, l.queries)
 	stats := b.split(ins[8], s.queries, l.heads, l.queries)
 	p := b.unary("exponential", b.subtract(s.s, b.perQuery(s, b.reshape(stats, stats.dims[:3]...))))
 	dv := b.product(b.dropped(s, p), dy, 2, 2, 2)

@@ -270,13 +270,19 @@ func (b *builder) product(x, y val, batch, cx, cy int) val {
 
 // factors are those of a product as the device's precision has them.
 func (b *builder) factors(x, y val) (accuracy string, rx, ry val) {
-	switch b.precision {
-	case TF32:
-		return "DEFAULT", x, y
-	case BFloat16:
-		return "DEFAULT", b.convert(x, pjrt.BF16), b.convert(y, pjrt.BF16)
+	accuracy = "DEFAULT"
+	if b.precision == Float32 {
+		accuracy = "HIGHEST"
 	}
-	return "HIGHEST", x, y
+	return accuracy, b.factor(x), b.factor(y)
+}
+
+// factor is what products make of x, and all that needs to be kept for them.
+func (b *builder) factor(x val) val {
+	if b.precision == BFloat16 {
+		return b.convert(x, pjrt.BF16)
+	}
+	return x
 }
 
 // take returns, for each of n indices (i32), that row of x, which is rows x cols: n x cols. Indices are in range.
